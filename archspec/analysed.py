@@ -70,7 +70,7 @@ class Network:
         from archspec.analysis.cost import costs
         from archspec.analysis.rows import counts
 
-        return counts(self.schedule, costs(self.schedule))
+        return counts(self.schedule.steps, costs(self.schedule))
 
     @cached_property
     def analysis(self) -> Analysis:

@@ -153,19 +153,36 @@ class Program(Network):
         if self.choice.params or self.choice.inputs:
             return []
         chosen = self.variant or self.spec.name
+        expected = self.spec.expect.get(chosen, {})
         wrong = [
             (key, f"is {value:,}; the spec expects {wanted:,}")
-            for key, wanted in self.spec.expect.get(chosen, {}).items()
+            for key, wanted in expected.items()
             if (value := getattr(self.counts, key)) != wanted
         ]
         if not wrong:
             return []
+        from archspec.analysis.unexpected import entered, excess  # only where it is needed
+
         (key, said), *others = wrong  # one change of a network moves them all
         loc = Loc(self.spec.loc.file, ("expect", chosen, key))
         details = tuple(f"`{other}` {text}" for other, text in others)
-        if not others and key in _ALONE and self.spec.expect[chosen].keys() >= _ALONE.keys():
+        if not others and key in _ALONE and expected.keys() >= _ALONE.keys():
             details = (_ALONE[key],)
-        return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
+        over = {name: getattr(self.counts, name) - wanted for name, wanted in expected.items()}
+        message = f"`{key}` of `{self.name}` {said}"
+        why = excess(self.schedule, over) or entered(self.spec, self._as_expected)
+        return [Fault("E502", message, loc, "", details, why)]
+
+    def _as_expected(self, spec: Spec) -> bool:
+        """Whether another spec gives the totals that this one expects."""
+        if _TRIED * self.schedule.work > self.choice.limits.work:
+            return False
+        with suppress(SpecError):
+            found = scheduled(spec, self.variant, limits=self.choice.limits)
+            network = Network(self.source, spec, self.variant, found)
+            expected = spec.expect[self.variant or spec.name].items()
+            return all(getattr(network.counts, key) == value for key, value in expected)
+        return False
 
     def variants_faults(self) -> list[Fault]:
         """What is wrong with the spec's other variants: each fault once, with whose it is.
@@ -194,7 +211,7 @@ class Program(Network):
         """Totals that are another network's in one variant alone: with what that sets."""
         said = f"`{name}` sets this; without it the totals are as expected"
         step = Step(Loc(self.spec.loc.file, ("variants", name)), said, "compare")
-        return replace(fault, chain=(step,))
+        return replace(fault, chain=(*fault.chain, step))
 
     def _values_at_fault(self, wrong: Mapping[str, Sequence[Fault]]) -> dict[str, Sequence[Fault]]:
         """Faults of variants that one value of theirs is to blame for, where that is written.
@@ -237,6 +254,7 @@ class Program(Network):
         return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
+_TRIED = 50  # what a network that is tried in place of another may take of the work, as a share
 _SENTENCES = 2  # of one complaint, beside its first
 _SHARE = 4  # of the work that is allowed: what may be tried to find a value at fault
 # What one total says of what is wrong, where the other is as expected.

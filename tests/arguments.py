@@ -51,7 +51,7 @@ def lies(program: Program, folder: Path) -> Iterator[str]:
     yield from _tried(given, cls, lambda at: program.with_(**at), program.name)
     again, init = program.again, program.spec.init
     whole = Whole([again.root], "", (), init, Witnessed(again, tries=False))
-    for info in lower(again, program.name, init).order[:-1]:
+    for info in lower(again, program.name, init, traced=True).order[:-1]:
         found = _alone(whole, info, program.graph.root, folder)
         if found is not None:
             values = info.values[id(found.part)]

@@ -603,7 +603,7 @@ body:
   - {id: t, from: input, tap: train, relu: }
   - {id: end, from: input, tanh: }
 """)
-    assert found == [("E315", "7:5"), ("E315", "8:5")]
+    assert found == [("E315", "7:5")]  # `t` is named beside it
 
 
 def test_taps_for_training() -> None:

@@ -454,7 +454,7 @@ def honest(program: Program, folder: Path) -> None:
 def signatures(text: str) -> dict[str, list[str]]:
     """The arguments of every class."""
     program = loads(text)
-    lowered = lower(program.again, program.name, program.spec.init)
+    lowered = lower(program.again, program.name, program.spec.init, traced=True)
     return {c.name: [p.name for p in c.parameters] for c in lowered.order}
 
 

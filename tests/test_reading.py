@@ -26,10 +26,21 @@ def bit_by_bit(text: str) -> str:
     body: list[ast.stmt] = []
     for part in read.outermost():
         for function in functions(part):
+            function.args = _together(
+                [*(n for p in read.signature(function, part.above) for n in _moved(p, part.above))]
+            )
             parts = read.body(function, part.above)()
             function.body = [node for inner in parts for node in _moved(inner, part.above)]
         body += _moved(part, 0)
     return _dumped(ast.Module(body, []))
+
+
+def _together(parts: list[ast.arguments]) -> ast.arguments:
+    first, *others = parts
+    for more in others:
+        first.args += more.args
+        first.defaults += more.defaults
+    return first
 
 
 def functions(part: Part) -> list[ast.FunctionDef]:
@@ -62,6 +73,19 @@ def test_what_is_written_is_read(spec: str, lines: int, monkeypatch: pytest.Monk
     assert bit_by_bit(text) == whole(text)
     parts = Reading(text).outermost()
     assert all(len(n.body) == 1 for part in parts for n in functions(part) if n.col_offset)
+
+
+def test_a_long_signature_is_read_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    params = "".join(f"  w{k}: {8 + k % 5}\n" for k in range(150))
+    convs = "".join(f"- {{conv: {{out: $w{k}, kernel: 1}}}}\n" for k in range(150))
+    text = loads(f"spec: 1\nname: t\ninput: [8, 4, 4]\nparams:\n{params}body:\n{convs}").code
+    assert text.count(": int = ") == 150
+    assert bit_by_bit(text) == whole(text)
+    monkeypatch.setattr(reading, "_LINES", 1)
+    (init,) = (
+        f for part in Reading(text).outermost() for f in functions(part) if f.name != "forward"
+    )
+    assert init.args.args == []
 
 
 METHOD = "class A(B):\n    def f(self, x=0):\n        y = x\n"
@@ -97,6 +121,16 @@ ODD = [
     "        (\n            z,\n            y,\n        ) = 1, 2\n",
     "        for z in (\n            1,\n            2,\n        ):\n            y = z\n",
     "        z = {1: f(\n            2,\n            3,\n        )}\n",
+] + [
+    f"    def g(\n{taken}    ) -> int:\n        return 1\n"
+    for taken in (
+        "        self,\n        y: int = 1,\n        z: int = 2,\n",
+        "        self,\n        y=1, z=(),\n        *u,\n",
+        "        self,\n        y=(1,\n        2),\n",
+        "        self,\n        y): return 3; f(1,\n",
+        "        self,\n        y=1,\n        z,\n",
+        "        self,\n        y=1,\n        **z,\n",
+    )
 ]
 
 

@@ -63,10 +63,19 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     assert outcomes == ["as serial"] * 24
 
 
-@pytest.mark.parametrize("name", ["bounds", "compiling", "fuzz", "makes"])
+@pytest.mark.parametrize("name", ["bounds", "compiling", "figures", "fuzz", "makes"])
 def test_nothing_is_found_in_seconds(name: str) -> None:
     """What was found once stands in tests/bad; other seeds are for the long form."""
     done = engine(name, "--seed", "0", "--budget", "1")
+    assert not done.returncode, done.stdout + done.stderr
+
+
+def test_params_of_which_no_other_value_is_accepted_are_compiled_in_little() -> None:
+    """A thousand of them: their network is written, tried, refused, and written anew."""
+    compiling = pytest.importorskip("benchmarks.trust.compiling")
+    row = compiling.SIZES.index(2_000) * len(compiling.WAYS)
+    seed = row + compiling.WAYS.index(compiling.fixed_widths)
+    done = engine("compiling", "--seed", str(seed), "--budget", "0")
     assert not done.returncode, done.stdout + done.stderr
 
 

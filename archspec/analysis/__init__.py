@@ -66,7 +66,7 @@ class Analysis:
     @collector.paused()
     def counts(self) -> Counts:
         """The totals that a spec may expect, without the rest."""
-        return counts(self.graph, self.costs)
+        return counts(self.graph.steps, self.costs)
 
     @cached_property
     def totals(self) -> Totals:

@@ -13,7 +13,7 @@ from archspec.analysis.receptive_field import Field, Seen, State, fields
 if TYPE_CHECKING:
     from archspec.analysis.cost import Cost
     from archspec.expand.graph import Graph
-    from archspec.expand.schedule import Schedule
+    from archspec.expand.schedule import Node
     from archspec.layers.base import TensorType
 
 
@@ -142,10 +142,10 @@ class Counts(NamedTuple):
     flops: int
 
 
-def counts(schedule: Schedule, costs: Sequence[Cost]) -> Counts:
-    """Sums over all nodes; `costs` are by kind."""
-    owning = [(node, costs[node.kind]) for node in schedule.steps if node.shared is None]
-    inference = [costs[node.kind] for node in schedule.steps if not node.training]
+def counts(nodes: Sequence[Node], costs: Sequence[Cost]) -> Counts:
+    """Sums over nodes; `costs` are by kind."""
+    owning = [(node, costs[node.kind]) for node in nodes if node.shared is None]
+    inference = [costs[node.kind] for node in nodes if not node.training]
     return Counts(
         params=sum(cost.params for _, cost in owning),
         trainable=sum(cost.params for node, cost in owning if not node.frozen),

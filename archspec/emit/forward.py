@@ -9,7 +9,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heappop, heappush
 
 from archspec.emit.syntax import For, If, Line, Stmt, call, exchanged, ids, name, rebuilt
@@ -64,7 +64,7 @@ class Assign(Step):
     inner: bool = False
     merge: bool = False
     form: Form | None = None
-    nested: dict[int, ast.expr] = field(default_factory=dict)  # what stands in place of a Var
+    nested: dict[int, ast.expr] | None = None  # what stands in place of a Var
     length: int = 0  # of all that as text, variables counted as one character; 0: not measured
     _reads: list[int] | None = None
 
@@ -78,8 +78,7 @@ class Assign(Step):
     def absorb(self, prev: Assign, place: int) -> None:
         """Puts the value of `prev` where this one reads its result, the read at `place`."""
         order = self.reads
-        self.nested |= prev.nested
-        self.nested[order[place]] = prev.value
+        self.nested = {**(self.nested or {}), **(prev.nested or {}), order[place]: prev.value}
         self._reads = [*order[:place], *prev.reads, *order[place + 1 :]]
 
 
@@ -526,7 +525,7 @@ class Naming:
         lines: list[Stmt] = []
         for s in steps:
             if isinstance(s, Assign):
-                s.value, s.nested = self.value(s), {}  # what it was is not needed any more
+                s.value, s.nested = self.value(s), None  # what it was is not needed any more
                 lines.append(Line(s.value, self._targets(s)))
             elif isinstance(s, Either):
                 out, then, other = (self.of(v.id) for v in (s.out, s.then, s.other))
@@ -550,7 +549,7 @@ class Naming:
 
     def value(self, s: Assign) -> ast.expr:
         """The value of a step, with all that stands inside it."""
-        return self.filled(s.value, s.nested)
+        return self.filled(s.value, s.nested or {})
 
     def filled(self, node: ast.expr, nested: Mapping[int, ast.expr]) -> ast.expr:
         def new(text: str) -> ast.expr | None:

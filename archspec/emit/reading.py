@@ -2,7 +2,7 @@
 
 A tree takes a hundred times the memory of its text: of a network that is written out it would be
 most of what compiling takes. So a text is parsed in parts of whole statements, and what stands in a
-method, or in a long bracket, is left out of the part around it and parsed for itself:
+method, in a long bracket or signature, is left out of the part around it and parsed for itself:
 
     class Net(nn.Module):                       ClassDef("Net", …)
         def __init__(self) -> None:                 FunctionDef("__init__", …, [`...`])
@@ -13,20 +13,23 @@ method, or in a long bracket, is left out of the part around it and parsed for i
                 …
 
 That comes to the tree of the whole text. What was left out was one statement or one entry to the
-parser, `...`, in its place. Lines that parse by themselves are whole statements, behind which the
-next begins; those that parse as what a call is given, with more behind them, are whole entries.
+parser, `...`, in its place (of a signature `*_`). Lines that parse by themselves are whole
+statements, behind which the next begins; those that parse as what a call is given, with more behind
+them, are whole entries.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
-from functools import lru_cache, partial
+import re
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 _LINES = 30  # at least, that are parsed at a time
-_LONG = 60  # lines of a bracket, from which on its entries are left out
-_KEPT = 8  # parts, those used last: most texts are parsed once
+_LONG = 60  # lines of a bracket or signature, from which on its entries are left out
+_KEPT = 12  # parts, those used last, of what has no more: most texts are parsed once
 _METHOD, _INSIDE = "    def ", "        "
 _WITHIN = (" ", ")", "]", "}", "else:", "elif ")  # with these no statement begins
 Span = tuple[int, int]  # of lines: the first, counted from 0, and the one behind the last
@@ -63,22 +66,40 @@ class UnsafeTextError(AssertionError):
         self.line, self.text = line, text
 
 
+class Lines:
+    """The lines of a text, cut out of it as they are asked for: a list is three times as large."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.starts = array(
+            "L", [0, *(end.end() for end in re.finditer("\n", text)), len(text) + 1]
+        )
+
+    def __getitem__(self, at: int) -> str:
+        return self.text[self.starts[at] : self.starts[at + 1] - 1]
+
+    def between(self, first: int, behind: int) -> list[str]:
+        """The lines from one on, up to another."""
+        return self.text[self.starts[first] : self.starts[behind] - 1].split("\n")
+
+
 class Reading:
     """A text, parsed as it is asked for; where it is no Python, UnsafeTextError is raised then.
 
-    `look` is given each part once, before anybody else.
+    `look` is given each part once, before anybody else, if there is one.
     """
 
-    def __init__(self, text: str, look: Callable[[Part], None] = lambda part: None) -> None:
-        self.text, self.lines, self.look = text, text.split("\n"), look
-        self.inside = dict(_methods(self.lines))
-        self.left = self.lines.copy()
-        for behind, first in self.inside.items():
-            self.left[first:behind] = [*[""] * (behind - first - 1), f"{_INSIDE}..."]
-        self.outer = [("outermost", *span) for span in _cut(self.left, (0, len(self.left)), "")]
-        within = [key for behind in self.inside for key in self._within(behind)]
-        self.unseen: set[Key] = {*self.outer, *within}
-        self.parsed = lru_cache(_KEPT)(self._parsed)
+    def __init__(self, text: str, look: Callable[[Part], None] | None = None) -> None:
+        self.text, self.lines, self.look = text, Lines(text), look
+        left = text.split("\n")
+        self.inside, self.given = dict(_methods(left)), dict(_signatures(left))
+        for spans, instead in ((self.inside, "..."), (self.given, "*_,")):
+            for behind, first in spans.items():
+                left[first:behind] = [*[""] * (behind - first - 1), f"{_INSIDE}{instead}"]
+        self.outer = [("outermost", *span) for span in _cut(left, (0, len(left)), "")]
+        self.left = Lines("\n".join(left))
+        self.unseen: set[Key] = set() if look is None else {*self.outer, *self._apart()}
+        self.kept: dict[Key, Part] = {}  # those that were asked for last, last
 
     def outermost(self) -> Iterator[Part]:
         """What stands in nothing; of classes all but what stands in their methods."""
@@ -90,7 +111,22 @@ class Reading:
         behind = above + function.body[0].lineno
         if behind not in self.inside:
             return lambda: iter([Part(above, function.body)])
-        return lambda: (self.parsed(*key) for key in self._within(behind))
+        return lambda: self._each([*self._within(behind)])
+
+    def signature(self, function: ast.FunctionDef, above: int) -> Iterator[Part]:
+        """What a function takes; where that is long, in parts."""
+        last = function.args.vararg
+        behind = 0 if last is None else above + last.lineno
+        if behind not in self.given:
+            yield Part(above, [function.args])
+        defaults = False
+        for key in self._taken(behind) if behind in self.given else ():
+            part = self._parsed(*key)
+            (given,) = part.nodes
+            if defaults and len(given.defaults) < len(given.args):
+                raise UnsafeTextError("an odd signature in the emitted text", key[1], self.text)
+            defaults = bool(given.defaults)
+            yield part
 
     def rest(self) -> None:
         """Looks at what nobody has asked for."""
@@ -98,10 +134,32 @@ class Reading:
             for key in sorted(self.unseen):
                 self._parsed(*key)
 
+    def _apart(self) -> Iterator[Key]:
+        """The parts of all that is left out of the outermost."""
+        for behind in self.inside:
+            yield from self._within(behind)
+        for behind in self.given:
+            yield from self._taken(behind)
+
     def _within(self, behind: int) -> Iterator[Key]:
         """The parts of the method that ends there."""
         for span in _cut(self.lines, (self.inside[behind], behind), _INSIDE):
             yield "statements", *span
+
+    def _taken(self, behind: int) -> Iterator[Key]:
+        """The parts of the signature that ends there."""
+        for span in _cut(self.lines, (self.given[behind], behind), _INSIDE):
+            yield "arguments", *span
+
+    def _each(self, keys: Sequence[Key]) -> Iterator[Part]:
+        """The parts of a method or a bracket; it may be run again, and is kept where it has few."""
+        for key in keys:
+            part = self.kept.pop(key, None) or self._parsed(*key)
+            if len(keys) <= _KEPT:
+                self.kept[key] = part
+            if len(self.kept) > _KEPT:
+                del self.kept[next(iter(self.kept))]
+            yield part
 
     # ------------------------------------------------------------ one part
 
@@ -109,11 +167,13 @@ class Reading:
         left_out: list[Span] = []
         if kind == "outermost":
             part = self._outermost(first, behind)
+        elif kind == "arguments":
+            part = self._arguments(first, behind)
         else:
             lines, left_out = self._without_entries(first, behind)
             part = (self._entries if kind == "entries" else self._statements)(lines, first)
             self._put_back(part, left_out)
-        if (kind, first, behind) in self.unseen:
+        if self.look is not None and (kind, first, behind) in self.unseen:
             self.look(part)
             self.unseen.remove((kind, first, behind))
             self.unseen.update(key for span in left_out for key in self._entered(span))
@@ -121,13 +181,24 @@ class Reading:
 
     def _outermost(self, first: int, behind: int) -> Part:
         """Lines that are to be whole statements, which stand in nothing."""
-        nodes = self._tree(self.left[first:behind], first).body
+        nodes = self._tree(self.left.between(first, behind), first).body
         functions = [n for s in nodes for n in ast.walk(s) if isinstance(n, ast.FunctionDef)]
         ends = {first + f.body[0].lineno for f in functions if len(f.body) == 1}
-        odd = {end for end in self.inside if first < end <= behind} - ends
+        ends |= {first + f.args.vararg.lineno for f in functions if f.args.vararg is not None}
+        odd = {end for end in (*self.inside, *self.given) if first < end <= behind} - ends
         if odd:  # in a text, in brackets, or not all of a method
             raise UnsafeTextError("what is no method in the emitted text", min(odd), self.text)
         return Part(first, nodes, outermost=True)
+
+    def _arguments(self, first: int, behind: int) -> Part:
+        """Lines that are to be what a function takes, behind which more may stand."""
+        tree = self._tree(["def _(", *self.lines.between(first, behind), "): ..."], first - 1)
+        node = tree.body[0]
+        given = node.args if isinstance(node, ast.FunctionDef) else None
+        plain = given and ast.arguments([], given.args, None, [], [], None, given.defaults)
+        if plain is None or ast.unparse(tree) != f"def _({ast.unparse(plain)}):\n    ...":
+            raise UnsafeTextError("an odd signature in the emitted text", first + 1, self.text)
+        return Part(first - 1, [plain])
 
     def _statements(self, lines: list[str], first: int) -> Part:
         """Lines that are to be whole statements of a method."""
@@ -157,7 +228,8 @@ class Reading:
 
     def _without_entries(self, first: int, behind: int) -> tuple[list[str], list[Span]]:
         """Some lines, `...` for the entries of each long bracket, and where these stand."""
-        lines, left_out = self.lines[first:behind], [*_long(self.lines, first, behind)]
+        lines = self.lines.between(first, behind)
+        left_out = [(first + at, first + end) for at, end in _long(lines)]
         for start, end in left_out:
             lines[start - first : end - first] = [*[""] * (end - start - 1), "...,"]
         return lines, left_out
@@ -178,8 +250,7 @@ class Reading:
     def _together(self, keys: list[Key], *, called: bool) -> Iterator[Part]:
         """The entries of one bracket: those with a name once, in a call, and behind all others."""
         names: list[str] = []
-        for key in keys:
-            part = self.parsed(*key)
+        for key, part in zip(keys, self._each(keys), strict=True):
             more = [n.arg or "" for n in part.nodes if isinstance(n, ast.keyword)]
             behind = bool(names) and len(more) < len(part.nodes)
             names += more
@@ -206,8 +277,9 @@ def _alone(node: ast.AST) -> list[ast.expr]:
     return entries if isinstance(only, ast.Constant) and only.value is ... else []
 
 
-def _long(lines: list[str], at: int, behind: int) -> Iterator[Span]:
+def _long(lines: Sequence[str]) -> Iterator[Span]:
     """What stands in each long bracket: a line or more for each entry, a comma behind each."""
+    at, behind = 0, len(lines)
     while at < behind:
         line, at = lines[at], at + 1
         if not line.endswith(("(", "[")):
@@ -223,7 +295,7 @@ def _long(lines: list[str], at: int, behind: int) -> Iterator[Span]:
             at = end
 
 
-def _methods(lines: list[str]) -> Iterator[Span]:
+def _methods(lines: Sequence[str]) -> Iterator[Span]:
     """What stands in each method, the lines further in than its signature: the end, the begin."""
     for start in [n for n, line in enumerate(lines) if line.startswith(_METHOD)]:
         first = next((n + 1 for n in range(start, len(lines)) if lines[n].endswith(":")), start)
@@ -235,7 +307,17 @@ def _methods(lines: list[str]) -> Iterator[Span]:
             yield behind, first
 
 
-def _cut(lines: list[str], span: Span, pad: str) -> Iterator[Span]:
+def _signatures(lines: Sequence[str]) -> Iterator[Span]:
+    """What each method with a long signature takes, a line for each: the end, the begin."""
+    for start in [n for n, line in enumerate(lines) if line.startswith(_METHOD)]:
+        end = start + 1
+        while end < len(lines) and lines[end].startswith(_INSIDE) and lines[end].endswith(","):
+            end += 1
+        if end - start > _LONG and lines[start].endswith("(") and lines[end].startswith("    ) "):
+            yield end, start + 1
+
+
+def _cut(lines: Lines | list[str], span: Span, pad: str) -> Iterator[Span]:
     """Lines in parts that begin where, so far in, a statement or an entry does."""
     first, behind = span
     for end in range(first + _LINES, behind):

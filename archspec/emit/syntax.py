@@ -27,6 +27,12 @@ def call(func: str | ast.expr, *args: ast.expr, **keywords: ast.expr) -> ast.Cal
     return ast.Call(func, list(args), [ast.keyword(k, v) for k, v in keywords.items()])
 
 
+@lru_cache(256)
+def bare_call(func: str) -> ast.Call:
+    """`nn.ReLU()`, which nobody changes: half of the modules of most networks."""
+    return call(func)
+
+
 class Dotted(str):
     """A literal that is written as a name: the class `nn.SiLU`."""
 

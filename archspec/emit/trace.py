@@ -56,7 +56,7 @@ class Use(NamedTuple):
 def lowered(program: Lowerable) -> str:
     """The classes in the order of the file: whose they are, their arguments, their instances."""
     root = program.again.root
-    lowering = lower(program.again, program.name, program.spec.init)
+    lowering = lower(program.again, program.name, program.spec.init, traced=True)
     places: dict[int, list[tuple[int, str]]] = {id(root): [(0, "the network")]}
     for number, (path, thing) in enumerate(_walk(root), 1):
         places.setdefault(id(thing), []).append((number, path))

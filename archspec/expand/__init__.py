@@ -88,7 +88,7 @@ def scheduled(
         wrong = [*ties.faults(found), *fills.faults(found)]
         found.work = root.origin.state.work.done
         if wrong:
-            raise _refused(wrong, spec, found.work)
+            raise _refused(following.apart(wrong), spec, found.work)
         if root.free_axes:
             found.running = _running(root, chosen)
     return found

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.expand.origin import Said
 from archspec.expand.state import USED, deeper
+from archspec.expand.tree import every
 from archspec.language import Spec
 from archspec.text.faults import Fault, Loc, Step
 
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from archspec.expand.schedule import Schedule
 
 _MOST = 32  # values that are left out in turn
-_OF_PATHS = "E31"  # codes of faults
+# codes of faults: of paths, of a default that is unlike what variants set
+_APART = ("E311", "E312", "E313", "E314", "E318", "E322")
 
 Made = Callable[[Said], "Schedule | None"]  # the network, if it is right
 
@@ -42,14 +44,16 @@ class Value(NamedTuple):
 def blamed(faults: Sequence[Fault], values: Sequence[Value], made: Made) -> Sequence[Fault]:
     """The faults; if one of the `values` is why, the first of them, as one of that value."""
     places = {value.loc for value in values}
-    if len(values) > _MOST or faults[0].code.startswith(_OF_PATHS):
+    apart = faults[0].code in _APART and faults[0].loc.path
+    if len(values) > _MOST or apart:
         return faults
-    if any(_of(fault.loc, places) for fault in faults):
+    own = [fault for fault in faults if _of(fault.loc, places)]
+    if len(own) == len(faults):
         return faults
     right = [(value, network) for value in values if (network := made(value.without))]
     if len(right) != 1 or not _there(faults[0].loc, right[0][1]):
         return faults
-    return [_moved(faults[0], right[0][0])]
+    return own[:1] or [_moved(faults[0], right[0][0])]
 
 
 def chosen(said: Said) -> Iterator[Value]:
@@ -85,7 +89,7 @@ def _there(loc: Loc, schedule: Schedule) -> bool:
     """Whether anything that is written at a place, or in the item around it, is in a network."""
     last = max((k for k, step in enumerate(loc.path) if isinstance(step, int)), default=-1)
     item = Loc(loc.file, loc.path[: last + 1])
-    return any(node.item is not None and _of(node.item.loc, {item}) for node in schedule.steps)
+    return any(_of(one.loc, {item}) for _, one in every(schedule.root.body))
 
 
 def _moved(fault: Fault, value: Value) -> Fault:

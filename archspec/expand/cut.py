@@ -210,12 +210,21 @@ def _below(tree: _Tree, segments: Path) -> _Tree:
     return tree
 
 
+def _look(state: State, spec: Spec, block: Block | None, wanted: Sequence[Path]) -> None:
+    """Notes whether paths that are absent in a call stand in the text of its block, each once."""
+    new = [path for path in wanted if block is not None and (id(block), path) not in state.written]
+    if block is not None and new:
+        found = zip(new, heads.written(spec, block, new), strict=True)
+        state.written.update(((id(block), path), is_there) for path, is_there in found)
+
+
 def _sound(walk: Walk, copy: Copy, item: Item, wanted: Sequence[Path]) -> Iterator[Path]:
     """The paths that lead to something inside; of others that is said, unless `when` is why."""
     there, spec = heads.places_in(copy), walk.namespace.spec
     block = None if copy.instance is None else copy.instance.block
     if copy.instance is not None and copy.instance.spec is not None:
         spec = copy.instance.spec
+    _look(walk.state, spec, block, [path for path in wanted if there.missing(path)[0] < len(path)])
     for k, path in enumerate(wanted):
         missing, known = there.missing(path)
         if missing == len(path):
@@ -227,7 +236,7 @@ def _sound(walk: Walk, copy: Copy, item: Item, wanted: Sequence[Path]) -> Iterat
         shown = ".".join(path)
         if copy.layer is not None and not copy.group:
             said, help = f"there is nothing inside of `{item.op}`", "write `freeze: true`"
-        elif block is None or not heads.written(spec, block, path):
+        elif block is None or not walk.state.written[id(block), path]:
             said = f"`{item.op}` has no part `{shown}`"
             help = did_you_mean(path[missing], known)
         elif block.cut:

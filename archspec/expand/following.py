@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from archspec.expand.origin import Odd
 from archspec.expand.state import COMPARE, block_of
 from archspec.text.faults import Fault, Loc, Step
 
@@ -19,8 +20,11 @@ Rule = Callable[[Fault, Fault], bool]  # whether the first follows from the seco
 
 _KINDS = ("E302", "E303", "E305", "E306")  # of what flows into an item
 _SHAPES = ("E203", *_KINDS, "E304")
+_WIDE = (*_SHAPES, "E408")
 _DIGITS = re.compile(r"\d+")
 _NOWHERE = ("E312", "E313", "E314", "E318")  # of paths
+_MISSING = ("E312", "E318")
+_ITEM = re.compile(r"there is no item `([^`*]*)|(`[^`]*`) has no (?:part|output)")
 _NUMBERED = re.compile(r"no (?:item|part|output) `[^`]*\d`")
 
 
@@ -45,16 +49,16 @@ def computed(fault: Fault, other: Fault) -> bool:
 
 def doubled(fault: Fault, other: Fault) -> bool:
     """What stands in the second of two items of one path; that the first is not needed, or that the
-    path which was meant is not there; the next item, where several are there twice.
+    path which was meant is not there; those beside it, where several are there twice; a third.
     """
     if other.code != "E314":
         return False
-    if fault.code in _SHAPES and _after(fault, other):
+    if fault.code in _SHAPES and _after(fault.loc, other.loc):
         return True
     if fault.code == "E314":
-        *above, place = _item(other.loc).path or (0,)
-        return _item(fault.loc).path == (*above, int(place) + 1)
-    if fault.code in ("E312", "E318"):
+        beside = _item(fault.loc).path[:-1] == _item(other.loc).path[:-1]
+        return beside or fault.message == other.message
+    if fault.code in _MISSING:
         return True
     unneeded = fault.code == "E315" and block_of(fault.loc) == block_of(other.loc)
     return unneeded or any(_within(at, _item(other.loc)) for at in _places(fault))
@@ -69,16 +73,18 @@ def unneeded(fault: Fault, other: Fault) -> bool:
 
 def unexpected(fault: Fault, other: Fault) -> bool:
     """What does not take a shape that is other than is expected before it."""
-    return other.code == "E501" and fault.code in _SHAPES and _after(fault, other)
+    return other.code == "E501" and fault.code in _SHAPES and _after(fault.loc, other.loc)
 
 
 def again(fault: Fault, other: Fault) -> bool:
-    """One name that is not there, with another number; a block that lacks an input at each call."""
-    if fault.code == other.code == "E311":
+    """One name that is not there, with another number; a block that lacks an input at each call; a
+    filler that two have.
+    """
+    if fault.code == other.code in ("E221", "E311"):
         return fault.message == other.message
-    names = _DIGITS.sub("", fault.message), _DIGITS.sub("", other.message)
     here = block_of(fault.loc) == block_of(other.loc)
-    return fault.code == other.code == "E312" and here and names[0] == names[1]
+    paths = fault.code in _MISSING and other.code in _MISSING
+    return here and paths and _lacked(fault) == _lacked(other)
 
 
 def made(fault: Fault, other: Fault) -> bool:
@@ -91,9 +97,52 @@ def made(fault: Fault, other: Fault) -> bool:
 
 
 def alike(fault: Fault, other: Fault) -> bool:
-    """Two items that do not take what one other gives them, which is the last that is named."""
+    """Two items that do not take what one other gives them, which is the last that is named; two of
+    one copy that refuse for one reason, with other numbers.
+    """
+    if fault.code != other.code or fault.code not in _SHAPES:
+        return False
     first, second = _compared(fault), _compared(other)
-    return fault.code == other.code and bool(first) and first[-1:] == second[-1:]
+    if first and first[-1:] == second[-1:]:
+        return True
+    copies = _copied(fault)
+    return bool(copies) and copies == _copied(other) and _plain(fault) == _plain(other)
+
+
+def shared(fault: Fault, other: Fault) -> bool:
+    """Two that are computed from one value that is no size."""
+    return any(isinstance(at, Odd) and at in fault.cause for at in other.cause)
+
+
+def listed(fault: Fault, other: Fault) -> bool:
+    """One list that is too short for several that read it."""
+    short = other.message.startswith("the index ") and fault.code in ("E361", "E216")
+    alike = fault.code == "E216" or fault.message.startswith("the index ")
+    return short and alike and not {*fault.cause}.isdisjoint(other.cause)
+
+
+def valued(fault: Fault, other: Fault) -> bool:
+    """A shape that an item does not take, where a param is wrong, or behind a wrong value in a
+    column or a path of a copy that leads nowhere; a path in what is repeated by that column.
+    """
+    if other.cause and other.loc.path[:1] in (("params",), ("variants",)):
+        return fault.code in _WIDE
+    column = "repeat" in other.loc.path
+    if column and fault.code in _MISSING:
+        item = Loc(other.loc.file, other.loc.path[: other.loc.path.index("repeat")])
+        return _within(fault.loc, item)
+    if fault.code not in _WIDE or not (column or (other.code == "E312" and _copied(other))):
+        return False
+    return fault.code == "E408" or any(
+        _after(at, before) for at in _places(fault) for before in _places(other)
+    )
+
+
+def endless(fault: Fault, other: Fault) -> bool:
+    """What is wrong with a copy of a block that calls itself too often."""
+    if other.code != "E407" or fault.code == "E407":
+        return False
+    return block_of(fault.loc) in {block_of(at) for at in _places(other)} - {()}
 
 
 def behind(fault: Fault, other: Fault) -> bool:
@@ -107,9 +156,9 @@ def behind(fault: Fault, other: Fault) -> bool:
 
 def numbered(fault: Fault, other: Fault) -> bool:
     """The name of a copy that has a fault, or stands in a repeat that has."""
-    if fault.code not in ("E312", "E318") or not _NUMBERED.search(fault.message):
+    if fault.code not in _MISSING or not _NUMBERED.search(fault.message):
         return False
-    copied = "repeat" in other.loc.path or any(", copy " in step.text for step in other.chain)
+    copied = "repeat" in other.loc.path or bool(_copied(other))
     return copied and block_of(fault.loc) in map(block_of, _places(other))
 
 
@@ -123,6 +172,10 @@ RULES: tuple[Rule, ...] = (
     alike,
     behind,
     numbered,
+    shared,
+    listed,
+    valued,
+    endless,
 )
 
 
@@ -141,10 +194,25 @@ def _within(inner: Loc | None, outer: Loc) -> bool:
     return inner.path[: len(outer.path)] == outer.path
 
 
-def _after(fault: Fault, other: Fault) -> bool:
-    """Whether a fault stands behind another in one block."""
-    here = block_of(fault.loc) == block_of(other.loc)
-    return here and _numbers(fault.loc) > _numbers(other.loc)
+def _after(at: Loc, other: Loc) -> bool:
+    """Whether a place stands behind another in one block."""
+    return block_of(at) == block_of(other) and _numbers(at) > _numbers(other)
+
+
+def _copied(fault: Fault) -> list[Step]:
+    """The copies that lead to a fault."""
+    return [step for step in fault.chain if ", copy " in step.text]
+
+
+def _lacked(fault: Fault) -> str:
+    """What is not there: an item without its number, or what has parts that are not."""
+    found = _ITEM.match(_plain(fault))
+    return str(found[1] or found[2]) if found else _plain(fault)
+
+
+def _plain(fault: Fault) -> str:
+    """The sentence without its numbers."""
+    return _DIGITS.sub("", fault.message)
 
 
 def _numbers(loc: Loc) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import chain
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -40,9 +41,10 @@ def check(state: State, spec: Spec, root: Instance | None, *, chosen: bool) -> N
         if text.whole(spec, _At(spec, names, spec.numbered, root is None)):
             continue
         depth = len(names) - min(text.known, default=len(names))
-        if depth > first or root is None:
-            first, known = depth, text.known.get(len(names) - depth, [])
-        if any(state.said("E312", spec.loc, (name,)) for name in names):
+        written = [*chain.from_iterable(text.known.get(len(names) - depth, ()))]
+        if root is None or (depth > first and names[depth] not in written):
+            first, known = depth, written
+        if any(state.said("E312", (name,)) for name in names):
             continue  # it is missing elsewhere too
         name, before = names[first], ".".join(names[:first])
         lacks = f"`{before}` has no part `{name}`" if before else f"there is no item `{name}`"
@@ -146,9 +148,10 @@ def _below(place: Place) -> Iterator[tuple[str, Place]]:
 # ---------------------------------------------------------------- what is in the text
 
 
-def written(spec: Spec, block: Block, names: Sequence[str]) -> bool:
-    """Whether a path is one that some choice of params would give in a block of a file."""
-    return _Text(chosen=True).whole(block, _At(spec, [*names], block.numbered, open=True))
+def written(spec: Spec, block: Block, paths: Iterable[Sequence[str]]) -> list[bool]:
+    """Whether each path is one that some choice of params would give in a block of a file."""
+    text, at = _Text(chosen=True), _At(spec, [], block.numbered, open=True)
+    return [text.whole(block, at._replace(names=[*names])) for names in paths]
 
 
 class _At(NamedTuple):
@@ -162,24 +165,14 @@ class _At(NamedTuple):
 
 
 class _Parted(NamedTuple):
-    """Items of one list: those of a plain id by its first segment, the others, and all ids."""
+    """Items of one list: those of a plain id by its first segment, the others, and all ids.
+
+    Of ops and calls without an id that are alike, one may stand for all: `conv`, with `when`.
+    """
 
     named: Mapping[str, Sequence[Item]]
     others: Sequence[Item]
     ids: Sequence[str]
-
-
-def _parted(items: Iterable[Item]) -> _Parted:
-    named: dict[str, list[Item]] = {}
-    others, ids = [], []
-    for item in items:
-        ident = Plan(item).ident
-        if ident is None:
-            others.append(item)
-        else:
-            named.setdefault(ident.split(".")[0], []).append(item)
-            ids.append(ident)
-    return _Parted(named, others, ids)
 
 
 class _Text:
@@ -190,33 +183,57 @@ class _Text:
 
     def __init__(self, *, chosen: bool) -> None:
         self.chosen = chosen
-        self.known: dict[int, list[str]] = {}
+        self.known: dict[int, list[Sequence[str]]] = {}
         self.parted: dict[int, _Parted] = {}  # by the id of a list of items
+        self.plans: dict[int, Plan] = {}  # by the id of an item
 
     def whole(self, whole: Spec | Block, at: _At) -> bool:
         return self.body(whole.items, at._replace(numbered=whole.numbered))
 
     def body(self, items: Iterable[Item], at: _At) -> bool:
         if id(items) not in self.parted:
-            self.parted[id(items)] = _parted(items)
+            self.parted[id(items)] = self._parted(items)
         parted = self.parted[id(items)]
         meant = parted.named.get(at.names[0], [])
         if any(self.item(item, at) for item in (*meant, *parted.others)):
             return True
-        self.known.setdefault(len(at.names), []).extend(parted.ids)
+        self.known.setdefault(len(at.names), []).append(parted.ids)
         return False
 
+    def _parted(self, items: Iterable[Item]) -> _Parted:
+        named: dict[str, list[Item]] = {}
+        others: dict[object, Item] = {}
+        ids = []
+        for item in items:
+            plan = self.plan(item)
+            if plan.ident is not None:
+                named.setdefault(plan.ident.split(".")[0], []).append(item)
+                ids.append(plan.ident)
+                continue
+            alike = plan.labels is None and plan.kind in (OP, CALL) and item.op != "call"
+            others.setdefault((item.op, self._opens(item)) if alike else id(item), item)
+        return _Parted(named, [*others.values()], ids)
+
+    def plan(self, item: Item) -> Plan:
+        if id(item) not in self.plans:
+            self.plans[id(item)] = Plan(item)
+        return self.plans[id(item)]
+
+    def _opens(self, item: Item) -> bool:
+        """Whether it may be absent in this network, and there in another."""
+        return item.when is not True or (self.chosen and _varies(item))
+
     def item(self, item: Item, at: _At, label: str | None = None) -> bool:
-        plan = Plan(item)
-        at = at._replace(open=at.open or item.when is not True or (self.chosen and _varies(item)))
+        plan = self.plan(item)
+        at = at._replace(open=at.open or self._opens(item))
         if item.repeat is not None:
             at = at._replace(columns={**at.columns, **item.repeat.columns})
         label = label or plan.ident
         pattern = re.escape(label) if label is not None else _pattern(plan, at)
         if pattern is None:
             return self.inside(item, at)
-        known = self.known.setdefault(len(at.names), [])
-        known += [label] if label is not None else _columned(plan, at)
+        known = [label] if label is not None else _columned(plan, at)
+        self.known.setdefault(len(at.names), []).append(known)
         deep = pattern.count(r"\.") + 1  # `convs.0`
         if not re.fullmatch(pattern, ".".join(at.names[:deep])):
             return False
@@ -265,7 +282,7 @@ class _Text:
             return at.open
         inner = at._replace(names=rest, numbered=False)
         return any(
-            self.item(Plan(branch.items[0]).alone.item, at, number)
+            self.item(self.plan(branch.items[0]).alone.item, at, number)
             if len(branch.items) == 1
             else self.body(branch.items, inner)
             for branch in branches

@@ -16,30 +16,43 @@ from archspec.text.words import listed
 
 
 def complain(walk: Walk, around: Instance, dead: list[Made]) -> None:
-    """Name the ends of what leads nowhere, not all that leads to them."""
-    body, block = around.body, around.block
+    """Name the ends of what leads nowhere, not all that leads to them, in one complaint.
+
+    One mistake often leaves several: a `concat` that takes them no longer.
+    """
     taken = {v for copy, _, _ in dead for v in copy.taken()}
-    for made in reversed(dead):
-        if not taken.isdisjoint(made.copy.outs.values()):
-            continue
-        item = made.item
-        path = _spoken(made.path) or item.said
-        help = "name it in `outputs`, take it with `from`, or leave it out"
-        gone = _passing(body, path, item)
-        if gone is not None and gone.item.inputs:
-            first, name = gone.item.inputs[0].path.text, gone.name or gone.item.op
-            help = f"`{name}` is absent here and passes on `{first}`, the first of its `from`"
-        if item.tap is not None:
-            help = "name it in `outputs`, or leave it out"
-        elif item.repeat is not None:
-            help = _chained(item) or help
-        elif made.copy.layer is not None and not made.copy.layer.takes:
-            help = f"it takes nothing, so it is off the line: write `from: {path}` where it is "
-            help += "taken, name it in `outputs`, or leave it out"
-        with walk.state.beside(*_passed_over(body, made), *_named(block)):
-            # taps that no `outputs` name: that is what is missing
-            cause = ("outputs",) if item.tap is not None and not block.outputs else ()
-            walk.state.fault("E315", f"no output needs `{path}`", item.loc, help, cause=cause)
+    every = [made for made in dead if taken.isdisjoint(made.copy.outs.values())]
+    ends = {made.item.loc: made for made in every}  # of copies of one item the first
+    first, *others = reversed(ends.values())
+    block, item = around.block, first.item
+    path = _spoken(first.path) or item.said
+    names = [_spoken(made.path) or made.item.said for made in others]
+    details = (f"nor does any need {listed(names)}",) if names else ()
+    with walk.state.beside(*_passed_over(around.body, first), *_named(block)):
+        # taps that no `outputs` name: that is what is missing
+        cause = ("outputs",) if item.tap is not None and not block.outputs else ()
+        help, message = _help(around.body, first, path), f"no output needs `{path}`"
+        walk.state.fault("E315", message, item.loc, help, details, cause)
+
+
+def _help(body: Body, made: Made, path: str) -> str:
+    """What makes an item needed."""
+    item = made.item
+    help = "name it in `outputs`, take it with `from`, or leave it out"
+    gone = _passing(body, path, item)
+    if gone is not None and gone.item.inputs:
+        first, name = gone.item.inputs[0].path.text, gone.name or gone.item.op
+        help = f"`{name}` is absent here and passes on `{first}`, the first of its `from`"
+    if item.tap is not None:
+        return "name it in `outputs`, or leave it out"
+    if item.repeat is not None:
+        return _chained(item) or help
+    if made.copy.layer is not None and not made.copy.layer.takes:
+        return (
+            f"it takes nothing, so it is off the line: write `from: {path}` where it is taken, "
+            "name it in `outputs`, or leave it out"
+        )
+    return help
 
 
 def _spoken(path: tuple[str, ...]) -> str:

@@ -64,12 +64,19 @@ class Said:
 
 
 Links = Sequence[Link]
-Odd = dict[Loc, Any]  # values that may be wrong, by place
+_Places = dict[Loc, Any]  # values that may be wrong, by place
 
 
 _FEW = 50  # places that a value is computed from, of which one is looked for
 _MOST = 2**31
 _SIZE = 64  # one that most others divide, or are multiples of
+
+
+class Odd(NamedTuple):
+    """A value, as written, that is no size: nothing, a text, 0, 1.5, an empty list."""
+
+    loc: Loc
+    text: str
 
 
 class _Found(NamedTuple):
@@ -92,7 +99,10 @@ def place(value: Any, links: Links, document: Said) -> Loc | None:
     """Where the value of what is written as nothing but a name stands; None: here.
 
     That is the last in the chain of names, seen from inside of `links`: a value, or an expression.
+    Of a list it is the one entry that is no size: `[-1, $width]`, where `width` is a text.
     """
+    if isinstance(value, (list, tuple)):
+        return _entry(value, links, document)
     loc: Loc | None = None
     entry: tuple[int, ...] = ()
     while isinstance(value, Expr) and value.names == {value.text.strip()}:
@@ -103,9 +113,30 @@ def place(value: Any, links: Links, document: Said) -> Loc | None:
     return loc
 
 
+def _entry(entries: Iterable[Any], links: Links, document: Said) -> Loc | None:
+    """The place of the one entry, a name, that is no size, where all others are or read it."""
+    worth = [(entry, _worth(entry, (links, document), {}, None)) for entry in entries]
+    odd = [entry for entry, value in worth if not _size(value) and value != -1]
+    found = {place(entry, links, document) for entry in odd} - {None}
+    at = next(iter(found), None)
+    if at is None or len(found) > 1:
+        return None
+    around = {Loc(at.file, at.path[:k]) for k in range(len(at.path) + 1)}
+    if any(around.isdisjoint(places(entry, links, document)) for entry in odd):
+        return None
+    return at
+
+
 def places(value: Any, links: Links, document: Said) -> list[Loc]:
     """All places that a value is computed from."""
     return [*_leaves(value, links, document)]
+
+
+def causes(value: Any, links: Links, document: Said) -> tuple[Loc | Odd, ...]:
+    """All places that a value is computed from; those that say what is no size once more."""
+    leaves = _leaves(value, links, document)
+    said = ((at, leaf) for at, leaf in leaves.items() if not isinstance(leaf, Expr))
+    return (*leaves, *(Odd(at, written(leaf)) for at, leaf in said if not _sizes(leaf)))
 
 
 def one_of(sizes: Collection[int], value: Any, links: Links, document: Said) -> Loc | None:
@@ -145,7 +176,7 @@ def culprit(value: Any, links: Links, document: Said, message: str = "") -> Loc 
     """
     if len(places(value, links, document)) > _FEW:
         return None
-    odd: Odd = {}
+    odd: _Places = {}
     _worth(value, (links, document), odd, None)
     found = [
         at
@@ -175,7 +206,7 @@ def _length(value: Any) -> int:
     return len(value) if isinstance(value, (list, tuple)) else 0
 
 
-def _worth(value: Any, seen: tuple[Links, Said], odd: Odd, one: Loc | None) -> Any:
+def _worth(value: Any, seen: tuple[Links, Said], odd: _Places, one: Loc | None) -> Any:
     """A value from what the text says alone, with 1 at a place; None where that is not enough.
 
     Notes what is `odd`.
@@ -195,7 +226,7 @@ def _worth(value: Any, seen: tuple[Links, Said], odd: Odd, one: Loc | None) -> A
         return None
 
 
-def _one(found: _Found, document: Said, odd: Odd, one: Loc | None) -> Any:
+def _one(found: _Found, document: Said, odd: _Places, one: Loc | None) -> Any:
     """What a name stands for."""
     value = _entries(found, document, odd, one)
     for place in found.entry:
@@ -203,11 +234,12 @@ def _one(found: _Found, document: Said, odd: Odd, one: Loc | None) -> Any:
     return value
 
 
-def _entries(found: _Found, document: Said, odd: Odd, one: Loc | None) -> Any:
+def _entries(found: _Found, document: Said, odd: _Places, one: Loc | None) -> Any:
     value, loc = found.value, found.loc
     if loc == one:
         return _SIZE
     if value and isinstance(value, (list, tuple)):
+        odd[loc] = value
         every = (found._replace(entry=(k,)).inside() for k in range(len(value)))
         return [_entries(entry, document, odd, one) for entry in every]
     if not isinstance(value, Expr) and not _size(value):
@@ -222,12 +254,17 @@ def _speaks(message: str, value: Any) -> bool:
 
 
 def _replaced(value: Any) -> bool:
-    """Whether a value may stand where a size is meant: nothing, a text, a whole number."""
-    return value is None or isinstance(value, str) or is_whole(value)
+    """Whether a value may stand where a size is meant: nothing, a text, a whole number, a list."""
+    return value is None or isinstance(value, (str, list, tuple)) or is_whole(value)
 
 
 def _fits(value: Any) -> bool:
     return all(map(is_whole, value)) if isinstance(value, list) else _size(value)
+
+
+def _sizes(value: Any) -> bool:
+    """Whether it is a size, or a list of some."""
+    return all(map(_sizes, value)) and value != [] if isinstance(value, list) else _size(value)
 
 
 def _size(value: Any) -> bool:
@@ -252,7 +289,7 @@ def _of_call(name: str, links: Links, document: Said) -> _Found | None:
     assert link.called is not None
     (block, spec), item = link.called, link.item
     if name not in block.params:
-        return None
+        return _of_default(name, around, link.called, document)
     if name in item.args:
         return _Found(item.args[name], Loc(item.loc.file, (*item.given, name)), around)
     if block.items is not spec.items:
@@ -266,6 +303,18 @@ def _of_call(name: str, links: Links, document: Said) -> _Found | None:
     variant = None if use is None else use.variant
     said = Said(spec, variant).value(name)
     return said and _Found(*said, links)
+
+
+def _of_default(
+    name: str, around: Links, called: tuple[Block, Spec], document: Said
+) -> _Found | None:
+    """What a default of a block reads that is none of its params: one of the file's."""
+    block, spec = called
+    ids = (item.id.text for item in block.items if item.id is not None)
+    whole = _of_file(around, spec)
+    if name in block.inputs or name in ids or not (whole or spec is document.spec):
+        return None
+    return _look(name, whole, document)
 
 
 def _of_file(links: Links, spec: Spec) -> Links:

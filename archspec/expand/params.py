@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archspec.expand.state import UNKNOWN, Env, HiddenError, State, deeper
-from archspec.expressions import is_whole
+from archspec.expressions import Expr, is_whole
 from archspec.language import REQUIRED, Axis, Input, Spec
 from archspec.layers import TensorType
 from archspec.text.faults import Fault
 from archspec.text.words import did_you_mean, show
 
 _MOST = 2**53
+_SEVERAL = 2  # variants that together are right, and the default is wrong
+_SHOWN = 3  # values of theirs that are named
 
 
 def params(state: State, spec: Spec, variant: str | None, given: Mapping[str, Any]) -> Env:
@@ -55,7 +57,29 @@ def _own(state: State, spec: Spec, variant: str | None, name: str, above: Env) -
     if name not in chosen:
         return value
     loc = deeper(spec.loc, "variants", str(variant), name)
+    _odd_one_out(state, spec, name, value)
     return like(state, name, state.value(chosen[name], above, loc), value, loc)
+
+
+def _odd_one_out(state: State, spec: Spec, name: str, default: Any) -> None:
+    """Notes a default that is of another kind than all variants have. Raises HiddenError."""
+    others: list[Any] = []
+    wanted: list[str] = []
+    for chosen in spec.variants.values():
+        if name not in chosen:
+            continue
+        others.append(chosen[name])
+        wanted.append("" if isinstance(others[-1], Expr) else _wrong(others[-1], default))
+        if not wanted[-1]:
+            return
+    if len(others) < _SEVERAL:
+        return
+    shown = ", ".join(show(value) for value in others[:_SHOWN])
+    message = f"`{name}` is {show(default)}; what variants set it to is not {wanted[0]}: {shown}"
+    points = is_whole(default) and all(isinstance(value, float) for value in others)
+    loc = deeper(spec.loc, "params", name)
+    state.fault("E322", message, loc, f"write `{float(default)}`" if points else "")
+    raise HiddenError
 
 
 def like(state: State, name: str, value: Any, default: Any, loc: Any) -> Any:
@@ -132,7 +156,10 @@ def inputs(
         most = state.limits.elements
         if kind.size > most:
             message = f"the input `{name}` has the shape {kind}, more than {most:,} elements"
-            raise state.stop("E408", message, declared.loc)
+            written = [axis.size if isinstance(axis, Axis) else axis for axis in declared.shape]
+            at = None if (given or {}).get(name) else state.place_of(sizes, written)
+            fault = Fault("E408", message, declared.loc)
+            raise state.stop_at(fault, at, written, f"the input `{name}`")
         found[name] = state.canonical(kind)
     return found, axes
 

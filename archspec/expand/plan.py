@@ -122,6 +122,27 @@ def parts(item: Item) -> Iterable[Item]:
         yield from branch.items
 
 
+class Ids:
+    """The ids that are written in a body, at any depth.
+
+    `named` has the items by the text of their ids; `computed` are those with expressions, and
+    `begun` is what these begin with, where something follows.
+    """
+
+    def __init__(self, items: Iterable[Item]) -> None:
+        self.named: dict[str, list[Item]] = {}
+        self.computed: list[Item] = []
+        self.begun: set[object] = set()
+        for item in (one for outer in items for one in (outer, *below(outer))):
+            if item.id is None:
+                continue
+            self.named.setdefault(item.id.text, []).append(item)
+            if has_expression(item.id):
+                self.computed.append(item)
+            if len(item.id.parts) > 1:
+                self.begun.add(item.id.parts[0])
+
+
 def below(item: Item) -> Iterable[Item]:
     """The items inside, at any depth."""
     for inner in parts(item):

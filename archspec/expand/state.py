@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 
 from archspec.expand import origin
 from archspec.expand.origin import Link, Said
-from archspec.expand.plan import Plan, has_expression
+from archspec.expand.plan import Ids, Plan, has_expression
 from archspec.expand.tree import Copy, Instance, Seen, Value
 from archspec.expressions import Expr, ExpressionError, Record, Template, evaluate, render
 from archspec.expressions.arithmetic import FailedError, Work, bounded, entries
@@ -38,6 +39,7 @@ EVALUATED = 3  # each expression, beside its parts
 EDGE = 6  # each input of an item that has more than two
 FEW = 8  # parts of an expression, or params, in one operation
 MANY = 64  # names that are handed on in one operation
+_WORD = re.compile(r"[^\W\d]")
 _SHOWN = 4  # arguments of a call in the chain
 
 
@@ -79,6 +81,8 @@ class State:
         self.copies = 0  # made so far, absent ones included
         self.work = Work()
         self.plans: dict[int, Plan] = {}
+        self.written: dict[tuple[int, tuple[str, ...]], bool] = {}  # absent paths, by block
+        self.ids: dict[int, Ids] = {}  # of bodies in which an id is looked for in vain
         self.layers: dict[object, Layer] = {}
         self.types: dict[TensorType, TensorType] = {}
         self.inferred: dict[tuple[int, ...], tuple[TensorType, ...]] = {}
@@ -124,7 +128,7 @@ class State:
         if chosen is None:
             self.fault(fault.code, fault.message, fault.loc, fault.help)
             return
-        fault = replace(fault, cause=tuple(origin.places(value, self.links, chosen)))
+        fault = replace(fault, cause=origin.causes(value, self.links, chosen))
         at = self._culprit(value, fault.message, chosen)
         self._wrong_at(at, value, fault, said)
 
@@ -133,9 +137,9 @@ class State:
         at, every = None, [*columns.values()]
         if self.chosen is not None:
             at = origin.uneven(every, self.links, self.chosen)
-            fault = replace(fault, cause=tuple(origin.places(every, self.links, self.chosen)))
+            fault = replace(fault, cause=origin.causes(every, self.links, self.chosen))
         if at is None:
-            self.fault(fault.code, fault.message, fault.loc, fault.help)
+            self._of_value(replace(fault, chain=self.chain()))
         else:
             self._wrong_at(at, every, fault, said)
 
@@ -150,6 +154,7 @@ class State:
             fault = replace(fault, loc=at, details=details, chain=(*self.chain(), used))
         else:
             fault = replace(fault, chain=self.chain())
+        fault = replace(fault, chain=(*fault.chain, *_odd(fault)))
         self._of_value(fault, getattr(value, "text", None) if at is None else None)
 
     def _culprit(self, value: Any, message: str, chosen: Said) -> Loc | None:
@@ -192,9 +197,9 @@ class State:
         """Whether such a fault is noted of what stands at `loc`, so that no other is said there."""
         return (code, loc.file, loc.path) in self._said
 
-    def said(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
-        """Whether a fault of this cause is noted, in the block of `loc`."""
-        return (code, loc.file, block_of(loc), cause) in self._said
+    def said(self, code: str, cause: tuple[object, ...]) -> bool:
+        """Whether a fault of this cause is noted, in any block."""
+        return any(key[0] == code and key[-1] == cause for key in self._said)
 
     def warn(self, code: str, message: str, loc: Loc, help: str = "") -> None:
         key = (code, loc.file, loc.path)
@@ -311,7 +316,8 @@ class State:
             return render(template, {**env, WORK: self.work})
         except ExpressionError as bad:
             said = template.text[bad.start : bad.stop]
-            self.failed(bad, loc, next((part for part in every if part.text in said), said))
+            whole = (p for p in every if p.text in said or said in p.text)
+            self.failed(bad, loc, next(whole, said))
             raise HiddenError from None
 
     def failed(self, bad: ExpressionError, loc: Loc, said: Expr | str) -> None:
@@ -321,15 +327,16 @@ class State:
         """
         at = replace(loc, span=(bad.start, bad.stop))
         chosen, text = self.chosen, said if isinstance(said, str) else said.text
-        read = origin.places(said, self.links, chosen) if chosen is not None else []
+        read = origin.causes(said, self.links, chosen) if chosen is not None else ()
         if not read:
             self.fault(bad.code, bad.message, at, bad.help, cause=(text, bad.message))
             return
-        fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), tuple(read))
+        fault = Fault(bad.code, bad.message, at, bad.help, (), self.chain(), read)
         place = self._culprit(said, bad.message, chosen) if chosen is not None else None
         if place is not None:
             used = Step(at, f"`$({text})`", USED)
             fault = replace(fault, loc=place, chain=(*self.chain(), used))
+        fault = replace(fault, chain=(*fault.chain, *_odd(fault)))
         self._of_value(fault, bad.message)
 
     def condition(self, item: Item, field: str, env: Env) -> bool | None:
@@ -415,7 +422,7 @@ class State:
             except BadArgument as bad:
                 path = (op,) if bad.field is None else (op, bad.field)
                 fault = Fault(bad.code, bad.message, deeper(loc or item.loc, *path), bad.help)
-                self.wrong(item.args.get(bad.field or ""), fault, f"`{op}`")
+                self.wrong(_argument(item, bad.field), fault, f"`{op}`")
                 raise HiddenError from None
         return found
 
@@ -506,6 +513,30 @@ _RAISE = "raise `Limits({}=…)` from Python if it is meant"
 def block_of(loc: Loc) -> Path:
     """Where the block is written that a place belongs to; () for the document's own body."""
     return loc.path[:2] if loc.path[:1] == ("blocks",) else ()
+
+
+def _odd(fault: Fault) -> tuple[Step, ...]:
+    """The one value that is no size among those that a fault comes of.
+
+    A word or a truth is often right: it is named where the sentence speaks of it.
+    """
+    odd = [at for at in fault.cause if isinstance(at, origin.Odd) and at.loc != fault.loc]
+    spoken = [at for at in odd if not _WORD.match(at.text) or f"`{at.text}` is" in fault.message]
+    if len(odd) != 1 or not spoken:
+        return ()
+    name = next(step for step in reversed(odd[0].loc.path) if isinstance(step, str))
+    return (Step(odd[0].loc, f"`{name}` is {odd[0].text}", COMPARE),)
+
+
+def _argument(item: Item, field: str | None) -> Any:
+    """An argument as written; all, where it is no one of them that is wrong.
+
+    `unflatten: [$maps, 1, 1]` is its `shape` under its first name.
+    """
+    if field is None:
+        return [*item.args.values()]
+    only = [*item.args.values()][:1] if len(item.args) == 1 else []
+    return item.args.get(field, next((value for value in only if isinstance(value, list)), None))
 
 
 def frozen(value: Any) -> object:

@@ -182,3 +182,16 @@ class Instance:
         """The values of its outputs, those of lists too."""
         outs = self.outputs.values()
         return [v for out in outs for v in (out if isinstance(out, tuple) else (out,))]
+
+
+def every(body: Body) -> Iterator[tuple[Copy, Item]]:
+    """The copies that are there in a body, and in the blocks that it calls, each block once."""
+    todo, seen = [body], {body}
+    while todo:
+        for occurrence in todo.pop().items:
+            for copy in occurrence.copies:
+                if copy is not None:
+                    yield copy, occurrence.item
+                    inside = set(copy.below()) - seen
+                    seen |= inside
+                    todo += inside

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import takewhile
 from typing import NamedTuple
 
 from archspec.expand import wiring
@@ -151,6 +152,8 @@ class Walk:
             return
         frame.names[name] = Named(Value(None), twice=True)
         around = next((link.item for link in reversed(state.links) if link.count), None)
+        here = takewhile(lambda link: link.called is None, reversed(state.links))
+        outer = next((link.item for link in reversed([*here]) if link.count), around)
         if item.id is None:
             help = f"the unnamed `{item.op}` is called `{name}` here; give it an `id`"
         elif around is not None and around.loc == item.loc:
@@ -163,7 +166,7 @@ class Walk:
         else:
             help = "choose another `id`"
         path = ".".join((*state.path(), *frame.path, name))
-        cause = () if around is None else (around.loc.path,)  # its columns, for all in it
+        cause = () if outer is None else (outer.loc.path,)  # its columns, for all in it
         state.fault("E314", f"two items have the path `{path}`", loc, help, cause=cause)
 
     def _has_another(self, item: Item) -> bool:

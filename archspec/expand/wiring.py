@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from archspec.expand.names import NAMELESS, Frame, Given, Named
-from archspec.expand.plan import CALL, Plan, below
+from archspec.expand.plan import CALL, Ids, Plan
 from archspec.expand.state import COMPARE, Env, HiddenError, State, block_of, deeper
-from archspec.expand.tree import Body, Copy, Value
+from archspec.expand.tree import Body, Copy, Value, hides
 from archspec.expressions import Expr
 from archspec.language import Block, Item, Ref
 from archspec.language.names import input_name
@@ -184,11 +184,13 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
         state.fault("E312", message, ref.loc, _SIGHT, cause=(head,))
         return
     block = next((link.called[0] for link in reversed(state.links) if link.called), None)
-    later = next((item for item in _written(state, block) if _below(item, head, ref)), None)
+    ids = _ids(state, block)
+    later = next((item for item in ids.named.get(head, ()) if _beside(item, ref)), None)
     help = _copies(path, frame) or _deeper(head, frame)
     if later is not None:
         help = help or "an item sees what stands above it: move one of them"
-    if not any(_begins(item, ref) for item in _written(state, block)):
+    begun = ref.path.parts[0] if len(ref.path.parts) > 1 else None
+    if begun not in ids.begun:  # no id that goes on with an expression, as the path does
         help = help or _meant(ref, path, known)
     # what is computed is another name in each copy: one of them is no remedy
     help = help or did_you_mean("" if ref.path.names else head, known) or _SIGHT
@@ -204,7 +206,10 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
 def _declared(state: State, block: Block | None, name: str) -> tuple[Step, ...]:
     """Where the item stands that may be meant; of an input, or where none is near, the inputs."""
     made = (item for copy, item, _ in state.made if name in (*copy.segments[-1:], copy.merged))
-    written = (item for item in _written(state, block) if _may_give(item, name))
+    ids = _ids(state, block)
+    written = chain(
+        ids.named.get(name, ()), (item for item in ids.computed if _may_give(item, name))
+    )
     given = block is not None and block.named_inputs and (not name or name in block.inputs)
     if block is None or not given:
         item = next(chain(made, written), None) if name else None
@@ -213,12 +218,12 @@ def _declared(state: State, block: Block | None, name: str) -> tuple[Step, ...]:
     return (Step(loc, f"`{block.name}` takes {listed(block.slots)}", COMPARE),)
 
 
-def _written(state: State, block: Block | None) -> Iterator[Item]:
-    """The items of the body that is walked, at any depth."""
+def _ids(state: State, block: Block | None) -> Ids:
+    """Those of the body that is walked."""
     whole = state.chosen.spec if block is None and state.chosen is not None else block
-    for item in whole.items if whole is not None else ():
-        yield item
-        yield from below(item)
+    if id(whole) not in state.ids:
+        state.ids[id(whole)] = Ids(whole.items if whole is not None else ())
+    return state.ids[id(whole)]
 
 
 def _named_at(item: Item) -> Loc:
@@ -231,20 +236,12 @@ def _named_at(item: Item) -> Loc:
     return deeper(item.repeat.loc, column)
 
 
-def _below(item: Item, name: str, ref: Ref) -> bool:
-    """Whether an item has a name, and stands beside what a path is in."""
-    if item.id is None or item.id.text != name:
-        return False
+def _beside(item: Item, ref: Ref) -> bool:
+    """Whether an item stands beside what a path is in."""
     *around, place = item.loc.path
     depth = len(around)
     beside = list(ref.loc.path[:depth]) == around and len(ref.loc.path) > depth
     return beside and ref.loc.path[depth] != place
-
-
-def _begins(item: Item, ref: Ref) -> bool:
-    """Whether an id begins as a path does, and goes on with an expression as that does."""
-    parts = item.id.parts if item.id is not None else ()
-    return len(parts) > 1 and len(ref.path.parts) > 1 and parts[:1] == ref.path.parts[:1]
 
 
 def _may_give(item: Item, name: str) -> bool:
@@ -321,6 +318,8 @@ def _no_part(state: State, ref: Ref, seen: str, part: str, found: Entry) -> None
         known = copy.outs
     if may_be(part, known):
         return
+    if isinstance(copy, Copy) and copy.layer is not None and hides(copy.outs.values()):
+        return  # it has a fault: another op may be meant
     message = f"`{seen}` has no part `{part}`"
     if isinstance(copy, Copy) and copy.instance is not None:
         message = f"`{seen}` has no output `{part}`: a path leads into a block only to its outputs"

@@ -82,8 +82,8 @@ def _room(value: Any, left: int, deeper: int) -> int:
     left -= len(value)
     if left < 0:
         raise _too_long()
-    for entry in value:
-        if isinstance(entry, (list, tuple)):
+    if any(issubclass(kind, (list, tuple)) for kind in set(map(type, value))):
+        for entry in value:
             left = _room(entry, left, deeper - 1)
     return left
 
@@ -267,7 +267,7 @@ class Work:
         self.done = 0
 
     def through(self, *values: Any) -> None:
-        """An operation that goes through lists outside of a comprehension."""
+        """An operation that goes through lists outside of a comprehension, or makes one."""
         self.done += sum(map(entries, values)) // AT_ONCE
 
     def on(self, *values: Any) -> None:

@@ -31,13 +31,24 @@ from typing import Any
 
 from archspec.expressions.arithmetic import make_divisible
 
+_BARE = frozenset({int, bool, str, type(None)})
 MOST = 256  # of an exponent; larger ones are no sizes
 
 
 @lru_cache(maxsize=1 << 10)
 def parsed(text: str) -> ast.expr:
     """An expression as a tree, which nobody changes."""
-    return ast.parse(text, mode="eval").body
+    tree: ast.expr = _placeless(ast.parse(text, mode="eval").body)
+    return tree
+
+
+def _placeless(node: Any) -> Any:
+    """The same without lines and columns, which take more than all else of a tree."""
+    if isinstance(node, list):
+        return [_placeless(inner) for inner in node]
+    if not isinstance(node, ast.AST) or not node._fields:
+        return node
+    return type(node)(*[_placeless(getattr(node, field)) for field in node._fields])
 
 
 def _text(tree: ast.expr) -> str:
@@ -66,6 +77,8 @@ def traced(value: Any, tree: ast.expr) -> Any:
 
 def plain(value: Any) -> Any:
     """The value alone, lists as tuples."""
+    if type(value) in _BARE:  # nearly all
+        return value
     if isinstance(value, (list, tuple)):
         return tuple(map(plain, value))
     if isinstance(value, Truth):
@@ -638,7 +651,7 @@ def _choice(n: ast.IfExp, names: Names) -> Any:
         return value
     if type(plain(value)) is not type(plain(beside)):
         return value
-    if ast.dump(mine) == ast.dump(theirs):
+    if _text(mine) == _text(theirs):
         return value
     then, orelse = (mine, theirs) if test else (theirs, mine)
     return traced(plain(value), ast.IfExp(test.tree, then, orelse))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archspec.figures import cards, palette
@@ -16,7 +17,7 @@ from archspec.figures.scene import Group, Mark, Scene, Text
 if TYPE_CHECKING:
     from archspec.analysed import Network
 
-WIDTH, HEIGHT = 1560.0, 1130.0
+WIDTH, HEIGHT = 1560.0, 1124.0
 """Px that cards and lines may take."""
 _FRAME = 1180.0, 600.0  # a page is shaped like this
 EDGE = 20.0
@@ -45,22 +46,21 @@ def _drawn(network: Network, shown: Outline) -> Scene | None:
     across = [_face(shown, part) for part in shown.parts]
     down = [one._replace(row=not one.glyph) for one in across]
     sizes = [one.size for one in across], [one.size for one in down]
-    found = best(grid, *sizes, _FRAME, (WIDTH, HEIGHT))
+    heading = cards.heading(network, EDGE)
+    found = best(grid, *sizes, _FRAME, (WIDTH, HEIGHT - cards.below(heading)))
     if found is None:
         return None
     flow, turned = found
-    heading = cards.heading(network, EDGE)
-    return sheet(shown, flow, down if turned else across, heading, network.called)
+    scene = sheet(shown, flow, down if turned else across, heading, cards.about(network))
+    return replace(scene, title=network.called)
 
 
 def _face(shown: Outline, part: Part) -> Face:
     """What it is, its name, what varies, its shape where that changes."""
-    lines = [cards.label(part)]
+    lines = [*cards.muted(part.preactive), cards.label(part)]
     if part.name and cards.goes_by_name(shown, part):
         lines.append(Line(part.name, colour=palette.MUTED))
-    if part.beside:
-        lines.append(Line(", ".join(part.beside), colour=palette.MUTED))
-    return face(shown, part, [*lines, *map(Line, part.varies)])
+    return face(shown, part, [*lines, *cards.told(part), *map(Line, part.varies)])
 
 
 def face(shown: Outline, part: Part, lines: Sequence[Line]) -> Face:
@@ -69,7 +69,7 @@ def face(shown: Outline, part: Part, lines: Sequence[Line]) -> Face:
     new = part.kind != "output" and part.shape not in before
     changed = [Line(part.size, bold=True)] if new else []
     if part.kind == "merge" and part.op in GLYPHS:
-        return Face((*map(Line, part.notes), *changed), glyph=part.op)
+        return Face((*map(Line, (*part.notes, *part.marks)), *changed), glyph=part.op)
     return Face((*lines, *changed), part.times)
 
 
@@ -78,7 +78,7 @@ def sheet(
 ) -> Scene:
     """The heading, cards, and the lines that join them."""
     width = max(flow.width + 2 * EDGE, cards.right(heading) + EDGE)
-    right, below = (width - flow.width) / 2, _HEAD + 6
+    right, below = (width - flow.width) / 2, _HEAD + 6 + cards.below(heading)
     keys = [part.key for part in shown.parts]
     strokes = {(link.source, link.target): cards.stroke(link) for link in shown.links}
     lines: list[Mark] = []

@@ -26,6 +26,7 @@ LEAST = 44.0, 35.0
 WIDEST_ROW, ROW, _BESIDE = 340.0, 25.0, 9.0
 _GLYPH = 9.0  # radius in px
 _TITLE = 440.0  # px that a title may take where the line above it is shorter
+_TITLED, _LINE, _LINES = 9.5, 42.0, 4  # px of its letters, of its first line; its lines at most
 _ROUND = 7.0  # of corners
 
 
@@ -84,14 +85,27 @@ class Face(NamedTuple):
 
 
 def heading(network: Network, left: float, remark: str = "") -> tuple[Text, ...]:
-    """Above a figure: the network's name, what it costs, and a remark; below them its title."""
+    """Above a figure: the network's name, what it costs, and a remark; below them its title.
+
+    A long title goes on in further lines; how much further down a figure begins, `below` says.
+    """
     totals = network.analysis.totals
     costs = f"{count(totals.params).strip()} parameters, {count(totals.macs)}MACs"
     first = entitled(network.called, ", ".join(filter(None, (costs, remark))), left)
     if (said := about(network)) == network.called:
         return first
-    title = Text(left, 42.0, said, 9.5, colour=palette.MUTED)
-    return *first, title.fit(max(_TITLE, right(first) - left))
+    room = max(_TITLE, right(first) - left)
+    lines = fonts.folded(said.split(), _TITLED, room, " ")
+    lines = [*lines[: _LINES - 1], *filter(None, [" ".join(lines[_LINES - 1 :])])]
+    return *first, *(
+        Text(left, _LINE + 12.0 * n, line, _TITLED, colour=palette.MUTED).fit(room)
+        for n, line in enumerate(lines)
+    )
+
+
+def below(heading: Sequence[Text]) -> float:
+    """Px that a heading takes beyond one line of title."""
+    return max(0.0, max(text.y for text in heading) - _LINE)
 
 
 def right(heading: Sequence[Text]) -> float:
@@ -123,13 +137,23 @@ def label(part: Part) -> Line:
     return Line(part.label, LABEL, part.composite)
 
 
+def muted(words: Sequence[str], most: float = WIDEST) -> list[Line]:
+    """Words in lines of so many px, less than the label."""
+    return [Line(text, colour=palette.MUTED) for text in fonts.folded(words, SMALL, most)]
+
+
+def told(part: Part, most: float = WIDEST) -> list[Line]:
+    """What tells it apart behind its label, whose weights it has or when it is there by itself."""
+    marks = (Line(mark, colour=palette.MUTED) for mark in part.marks)
+    return [*muted((*part.arguments, *part.activations), most), *marks]
+
+
 GLYPHS = frozenset({"add", "sub", "mul", "concat"})
 
 
 def title(part: Part) -> str:
     """The tooltip: everything known in one line, every layer in it counted."""
-    said = [part.name, *part.ahead, part.counted, *part.notes, *part.varies]
-    said += [word for word in part.beside if word not in part.notes]
+    said = [part.name, *part.ahead, part.counted, *part.notes, *part.varies, *part.marks]
     said.append(" × ".join(map(str, part.shape)))
     said.append(f"{part.params:,} parameters" if part.params else "")
     said.append(part.held)
@@ -141,7 +165,8 @@ def card(part: Part, face: Face, box: Box) -> Group:
     if face.glyph:
         return Group(_merge(face, box), part.key, title(part), "glyph")
     radius = min(box.height / 2, 12.0) if part.kind in ("input", "output") else 4.0
-    words = _words(_legible(face, palette.of(part.family).fill), box)
+    face = face._replace(lines=legible(part, face.lines))
+    words = _words(face._replace(accent=palette.INK) if _dark(part) else face, box)
     return Group((*ground(part, box, radius), *words), part.key, title(part), "card")
 
 
@@ -154,13 +179,15 @@ def ground(part: Part, box: Box, radius: float = 4.0) -> list[Mark]:
     return [*marks, Rect(box, colours.fill, Stroke(colours.edge, 1.2), radius)]
 
 
-def _legible(face: Face, fill: str) -> Face:
+def legible(part: Part, lines: tuple[Line, ...]) -> tuple[Line, ...]:
     """Muted words are ink where the card is dark."""
+    return tuple(line._replace(colour=palette.INK) for line in lines) if _dark(part) else lines
+
+
+def _dark(part: Part) -> bool:
+    fill = palette.of(part.family).fill
     red, green, blue = (int(fill[at : at + 2], 16) for at in (1, 3, 5))
-    if 0.3 * red + 0.59 * green + 0.11 * blue > 200:
-        return face
-    lines = tuple(line._replace(colour=palette.INK) for line in face.lines)
-    return face._replace(lines=lines, accent=palette.INK)
+    return 0.3 * red + 0.59 * green + 0.11 * blue <= 200
 
 
 def _words(face: Face, box: Box) -> list[Mark]:

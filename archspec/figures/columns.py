@@ -211,6 +211,8 @@ def passed(curve: Curve, top: float, bottom: float) -> tuple[float, float] | Non
     xs: list[float] = []
     for start in range(0, len(curve) - 1, 3):
         piece = curve[start : start + 4]
+        if min(y for _, y in piece) >= bottom or max(y for _, y in piece) <= top:
+            continue  # it stays between its corners
         points = [_halves(piece, step / _FINE)[1][0] for step in range(_FINE + 1)]
         for (a, b), (c, d) in pairwise(points):
             if min(b, d) < bottom and max(b, d) > top:

@@ -11,7 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from archspec.figures import palette, words
-from archspec.figures.opened import Opened, heading, labelled, leading, opened
+from archspec.figures.opened import Opened, heading, leading, opened
 from archspec.figures.outline import Part, outline
 from archspec.figures.tree import Element
 from archspec.text.words import shortened
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import graphviz
 
     from archspec.analysed import Network
-    from archspec.expand.graph import Graph
 
 LONGEST = 80  # characters of a line on a card
 DENSE = 500  # edges above which Graphviz is asked to take less care
@@ -50,7 +49,7 @@ def written(shown: Opened, title: str) -> graphviz.Digraph:
                     put(part, cluster)
             else:
                 card = _closed if part.children else _op
-                into.node(f"n{shown.owner[part.start]}", **card(shown.graph, part))
+                into.node(f"n{shown.owner[part.start]}", **card(shown, part))
 
     put(shown.whole, found)
     for number, name in enumerate(shown.leaving, len(shown.cards)):
@@ -75,8 +74,8 @@ def collapsed(network: Network) -> str:
 def lines(part: Part) -> list[str]:
     """The words on a card of the outline."""
     shape = " × ".join(map(str, part.shape))
-    more = dict.fromkeys((part.name, *part.notes, *part.beside, *part.varies, shape))
-    return [part.counted, *filter(None, more)]
+    more = dict.fromkeys((part.name, *part.notes, *part.marks, *part.varies, shape))
+    return [*part.ahead, part.counted, *filter(None, more)]
 
 
 def sheet(title: str, edges: int) -> graphviz.Digraph:
@@ -112,13 +111,13 @@ def attributes(rows: list[str], family: str) -> dict[str, str]:
     return {"label": _label(rows), "fillcolor": colours.fill, "color": colours.edge}
 
 
-def _op(graph: Graph, card: Element) -> dict[str, str]:
-    node = graph.steps[card.start]
-    label, shape = labelled(graph, node), words.card(node).shape
-    rows = [label, *words.notes(node.layer), *filter(None, [shape])]
+def _op(shown: Opened, card: Element) -> dict[str, str]:
+    node = shown.graph.steps[card.start]
+    label, shape = words.card(node)
+    rows = [label + shown.marks[card.start], *words.notes(node.layer), *filter(None, [shape])]
     return attributes(rows, words.family(node))
 
 
-def _closed(graph: Graph, group: Element) -> dict[str, str]:
-    out = words.shape(graph.steps[group.stop - 1].outs[0])
-    return attributes([heading(group), out], leading(graph, group))
+def _closed(shown: Opened, group: Element) -> dict[str, str]:
+    out = words.shape(shown.graph.steps[group.stop - 1].outs[0])
+    return attributes([heading(group), out], leading(shown.graph, group))

@@ -43,6 +43,8 @@ class _Figure:
 
     def __init__(self, network: Network, found: Sequence[Seen]) -> None:
         self.network, self.found, self.last = network, found, found[-1]
+        self.heading = cards.heading(network, _EDGE)
+        self.head = _HEAD + cards.below(self.heading)
         self.lines = [self._cells(seen) for seen in found]
         self.wide = [
             14 + max(fonts.width(text, _SIZE, bold=True) for text in column)
@@ -50,10 +52,11 @@ class _Figure:
         ]
 
     def scene(self) -> Scene:
-        said = f"One cell of {self.last.row.path} sees {self.sizes} cells of {self.input}"
-        title = Text(_EDGE, 60.0, said, 12.0, bold=True)
-        more = Text(title.box.right + 12, 60.0, self.more, 11.0, colour=palette.MUTED)
-        heading = (*cards.heading(self.network, _EDGE), title, more)
+        cells = "cell" if self.sizes == "1" else "cells"
+        said = f"One cell of {self.last.row.path} sees {self.sizes} {cells} of {self.input}"
+        title = Text(_EDGE, self.head - 20, said, 12.0, bold=True)
+        more = Text(title.box.right + 12, title.y, self.more, 11.0, colour=palette.MUTED)
+        heading = (*self.heading, title, more)
         marks = list(self.picture())
         boxes = [mark.box for mark in flat((*heading, *marks)) if isinstance(mark, Rect | Text)]
         return Scene(
@@ -61,7 +64,7 @@ class _Figure:
             max(box.bottom for box in boxes) + _EDGE,
             (*heading, *marks),
             f"{self.network.name}: receptive field",
-            f"{said}; {self.more}",
+            f"{cards.about(self.network)}: {said}; {self.more}",
         )
 
     def picture(self) -> Iterator[Mark]:
@@ -129,9 +132,9 @@ class _Squares(_Figure):
         self.down, self.across = self.last.fields[-2:]
         tall, wide = self.last.spans[-2:]
         self.rows, self.columns = _near(self.down, tall), _near(self.across, wide)
-        self.top, self.left = min(self.rows[0], tall[0]), min(self.columns[0], wide[0])
-        height = max(self.rows[1], tall[1]) + 1 - self.top
-        width = max(self.columns[1], wide[1]) + 1 - self.left
+        self.top, low = _around(self.rows, [seen.spans[-2] for seen in found])
+        self.left, far = _around(self.columns, [seen.spans[-1] for seen in found])
+        height, width = low + 1 - self.top, far + 1 - self.left
         self.scale = _PANEL / max(height, width)
         self.right = _EDGE + width * self.scale
         self.image = self._box(self.rows, self.columns)
@@ -164,7 +167,7 @@ class _Squares(_Figure):
                 yield Path((("M", *start), ("L", *end)), Stroke("#6a6f75", 1.2))
 
     def _table(self, x: float) -> Iterator[Mark]:
-        y = _HEAD + 10
+        y = self.head + 10
         yield from self.line(-1, x + 22, y)
         for number, stroke in enumerate(self.strokes):
             y += _ROW
@@ -216,9 +219,9 @@ class _Squares(_Figure):
         """Cells of the input, the last included, in px."""
         return Box(
             _EDGE + (across[0] - self.left) * self.scale,
-            _HEAD + (down[0] - self.top) * self.scale,
+            self.head + (down[0] - self.top) * self.scale,
             _EDGE + (across[1] + 1 - self.left) * self.scale,
-            _HEAD + (down[1] + 1 - self.top) * self.scale,
+            self.head + (down[1] + 1 - self.top) * self.scale,
         )
 
 
@@ -229,31 +232,37 @@ class _Bands(_Figure):
         super().__init__(network, found)
         (self.field,), (span,) = self.last.fields, self.last.spans
         self.cells = _near(self.field, span)
-        left, right = min(self.cells[0], span[0]), max(self.cells[1], span[1]) + 1
-        self.scale = _BAND / (right - left)
+        left, right = _around(self.cells, [seen.spans[0] for seen in found])
+        self.scale = _BAND / (right + 1 - left)
         self.zero = _EDGE + math.fsum(self.wide) + 10 - left * self.scale
-        self.bottom = _HEAD + 10 + (len(self.found) + 0.5) * _ROW
+        self.bottom = self.head + 10 + (len(self.found) + 0.5) * _ROW
 
     def picture(self) -> Iterator[Mark]:
         first, last = self.cells
-        ground = Box(self._x(first), _HEAD, self._x(last + 1), self.bottom)
+        ground = Box(self._x(first), self.head, self._x(last + 1), self.bottom)
         yield Rect(ground, _GROUND)
         steps: list[Step] = []
         for place in _borders(self.field, first, last):
-            steps += [("M", self._x(place), _HEAD), ("L", self._x(place), self.bottom)]
+            steps += [("M", self._x(place), self.head), ("L", self._x(place), self.bottom)]
         if steps:
             yield Path(tuple(steps), Stroke(_GRID, 0.6))
-        yield from self.line(-1, _EDGE, _HEAD + 10)
+        yield from self.line(-1, _EDGE, self.head + 10)
         for number, seen in enumerate(self.found):
-            y = _HEAD + 10 + (number + 1) * _ROW
+            y = self.head + 10 + (number + 1) * _ROW
             low, high = seen.spans[0]
             box = Box(self._x(low), y - 10, self._x(high + 1), y + 3)
             band = Rect(box, self.colour(number))
             yield Group((*self.line(number, _EDGE, y), band), seen.row.path, role="field")
         x = self._x(self.last.centres[0])
-        yield Path((("M", x, _HEAD), ("L", x, self.bottom)), Stroke(palette.INK, 1.0, (2.0, 2.0)))
+        yield Path(
+            (("M", x, self.head), ("L", x, self.bottom)), Stroke(palette.INK, 1.0, (2.0, 2.0))
+        )
         said = f"{self.input}, cells {first} to {last} of {self.field.extent}"
         yield Text(ground.left, self.bottom + 15, said, 10.0, colour=palette.MUTED)
+        low, high = _around((0, 0), [seen.spans[0] for seen in self.found])
+        if low < 0 or high >= self.field.extent:
+            said = "a band reaches beyond the input, " + self.beyond
+            yield Text(ground.left, self.bottom + 30, said, 10.0, colour=palette.MUTED)
 
     def _x(self, cell: float) -> float:
         return self.zero + cell * self.scale
@@ -261,11 +270,17 @@ class _Bands(_Figure):
 
 def _near(field: Field, span: tuple[int, int]) -> tuple[int, int]:
     """The cells of the input to show, first and last: all, or of many only what is near."""
-    low, high = span
-    size = high + 1 - low
+    size, end = span[1] + 1 - span[0], field.extent - 1
     if field.extent <= _WHOLE * size:
-        return 0, field.extent - 1
-    return max(0, low - 2 * size), min(field.extent - 1, high + 2 * size)
+        return 0, end
+    low, high = (min(max(0, cell), end) for cell in span)  # what was rolled may stand outside
+    return max(0, low - 2 * size), min(end, high + 2 * size)
+
+
+def _around(shown: tuple[int, int], spans: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """The first and last cell of what is shown and of all fields: one on the way may reach out."""
+    starts, ends = zip(shown, *spans, strict=True)
+    return min(starts), max(ends)
 
 
 def _every(field: Field, first: int, last: int) -> int:

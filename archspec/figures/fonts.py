@@ -7,6 +7,7 @@ signs that these lack, and where the two differ, Liberation Sans (1.07) where th
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 FAMILY = "Helvetica, Arial, 'Liberation Sans', sans-serif"
@@ -112,6 +113,17 @@ def fit(text: str, size: float, most: float, *, bold: bool = False) -> str:
         if width(short, size, bold=bold) <= most:
             return short
     return ""
+
+
+def folded(words: Iterable[str], size: float, most: float, between: str = ", ") -> list[str]:
+    """Words in lines of at most `most` px, where no word alone is wider."""
+    found: list[str] = []
+    for word in words:
+        if found and width(found[-1] + between + word, size) <= most:
+            found[-1] += between + word
+        else:
+            found.append(word)
+    return found
 
 
 @lru_cache(maxsize=4096)

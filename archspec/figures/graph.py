@@ -21,7 +21,7 @@ from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import TORN, Column, Curve, Drawing, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED
 from archspec.figures.errors import RenderError
-from archspec.figures.opened import Opened, heading, labelled, leading, opened, smaller
+from archspec.figures.opened import Opened, heading, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
 from archspec.figures.tree import Element
@@ -29,6 +29,7 @@ from archspec.figures.wiring import skips
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
+    from archspec.analysis import Row
 
 _SIZE, _SMALL = 11.0, 9.5
 _EDGE, _HEAD = 20.0, 56.0
@@ -73,14 +74,15 @@ def _most(shown: Opened) -> int:
 
 
 def _sheet(network: Network, shown: Opened) -> Scene:
-    faces = [*(_face(shown, card) for card in shown.cards), *map(_output, shown.leaving)]
+    rows = network.analysis.rows
+    faces = [*(_face(shown, card, rows) for card in shown.cards), *map(_output, shown.leaving)]
     groups = [group for group in shown.whole.groups() if group in shown][1:]
     placed = _placed(shown, groups, faces)
     pages = columns(placed)
     closed = sum(bool(card.children) for card in shown.cards)
     heads = cards.heading(network, _EDGE, f"{closed} groups closed" if closed else "")
     width = max(pages[-1].right, cards.right(heads)) + 2 * _EDGE
-    down = _HEAD + max(page.lanes for page in pages)
+    down = _HEAD + cards.below(heads) + max(page.lanes for page in pages)
     height = max(page.height + page.lanes for page in pages) + down + _EDGE
     beside = skips(shown.edges)
     lines = []
@@ -96,7 +98,7 @@ def _sheet(network: Network, shown: Opened) -> Scene:
     frames = _frames(groups, placed, pages, down)
     marks = (*heads, *frames, Group(tuple(lines), role="edges"), *drawn)
     count = f"{len(faces)} cards, {len(shown.edges)} edges"
-    return Scene(width, height, marks, network.called, f"{network.called}: {count}")
+    return Scene(width, height, marks, network.called, f"{cards.about(network)}: {count}")
 
 
 # ------------------------------------------------------------------ cards
@@ -160,20 +162,22 @@ def _named(name: str, label: Text, room: float) -> list[Text]:
     return [text for text in (first, second) if text.text]
 
 
-def _face(shown: Opened, card: Element) -> _Face:
+def _face(shown: Opened, card: Element, rows: Sequence[Row]) -> _Face:
     graph = shown.graph
+    params = sum(rows[index].params for index in card.nodes)
+    owned = (f"{params:,} parameters",) if params else ()
     if card.children:
         out = words.shape(graph.steps[card.stop - 1].outs[0])
         family = leading(graph, card)
-        tip = f"{heading(card)}, {len(card.nodes)} ops"
+        tip = ", ".join((heading(card), *owned, words.held(graph.steps[i] for i in card.nodes)))
         return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
     node = graph.steps[card.start]
-    label, shape = labelled(graph, node), words.card(node).shape
+    label, shape = words.card(node)
     if node.layer is None:
         return _Face(node.path, label, shape, "input", node.path)
-    label = " ".join((label, *words.notes(node.layer)))
+    label = " ".join((label, *words.notes(node.layer))) + shown.marks[card.start]
     glyph = node.op if node.op in cards.GLYPHS else ""
-    tip = f"{node.path}: {label}, {words.shape(node.outs[0])}"
+    tip = ", ".join((f"{node.path}: {label}", words.shape(node.outs[0]), *owned))
     return _Face(node.path, label, shape, words.family(node), tip, glyph)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate, count
 from typing import NamedTuple
 
@@ -81,6 +82,11 @@ def first_free(rows: list[list[Span]], span: Span) -> int:
     return number
 
 
+def _bits(start: int, stop: int) -> int:
+    """A bit for each row of a run, and for those behind it that stay free."""
+    return (1 << stop + _NEXT) - (1 << start)
+
+
 class _Run(NamedTuple):
     """What wants a column to itself from row `start` to `stop`; in the order they are placed.
 
@@ -122,7 +128,7 @@ class _Arrangement:
         self.rows = max(self.row, default=-1) + 1
         self.paths = self._paths()
         self.column: list[int] = [0] * count
-        self.columns: dict[int, list[Span]] = {}  # rows that are taken
+        self.columns: dict[int, int] = {}  # rows that are taken, a bit for each
         self.lanes: dict[int, int] = {}  # source -> column of its long links
 
     def _rows(self, first: frozenset[int], last: frozenset[int]) -> list[int]:
@@ -210,11 +216,11 @@ class _Arrangement:
         near = self.column[run.path[-1]] if run.lane else 0
         sides = (1, -1) if run.lane else (-1,) if run.order < 0 else (1,)
         columns = (near + side * distance for distance in count(1) for side in sides)
-        span = run.start, run.stop + _NEXT
-        return next(column for column in columns if apart(span, self.columns.get(column, ())))
+        wanted = _bits(run.start, run.stop)
+        return next(column for column in columns if not self.columns.get(column, 0) & wanted)
 
     def _take(self, column: int, start: int, stop: int) -> None:
-        self.columns.setdefault(column, []).append((start, stop + _NEXT))
+        self.columns[column] = self.columns.get(column, 0) | _bits(start, stop)
 
     def grid(self) -> Grid:
         self._place()
@@ -239,12 +245,20 @@ class _Arrangement:
 
     def _clear(self, target: int, lane: int) -> bool:
         """Whether nothing stands between an item and a lane, in the item's row."""
-        row, column = self.row[target], self.column[target]
+        column = self.column[target]
         between = range(min(lane, column), max(lane, column) + 1)
         return not any(
-            self.row[item] == row and item != target and self.column[item] in between
-            for item in range(self.count)
+            item != target and self.column[item] in between
+            for item in self._in_row[self.row[target]]
         )
+
+    @cached_property
+    def _in_row(self) -> list[list[int]]:
+        """The items of each row."""
+        found: list[list[int]] = [[] for _ in range(self.rows)]
+        for item, row in enumerate(self.row):
+            found[row].append(item)
+        return found
 
     def _met(self, target: int) -> bool:
         """Whether links come along a track above an item anyhow: then all do."""

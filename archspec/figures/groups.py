@@ -23,18 +23,50 @@ from archspec.figures.tree import Element, grown, tree
 if TYPE_CHECKING:
     from archspec.expand.graph import Graph
 
+TRAINED = "in training only"
 _MANY = 4  # copies of an item without a name that are worth a group of their own
 _FEW = 40  # ops of a network in which every call of a block is a group
 _TRAILING = frozenset({"norm", "activation", "noise"})
 
 
 def groups(graph: Graph) -> Element:
-    """The network; `title` is what a group is: a block's name, "Bottleneck × 36", ""."""
+    """The network; `title` is what a group is: a block's name, "Bottleneck × 36", ""; and whether
+    it is there in training only."""
     root = tree(graph)
     root.children = _worth(graph, root)
     while len(root.children) == 1 and root.children[0].children:
         root.children = root.children[0].children
+    _mark(graph, root)
     return grown(root)
+
+
+def marks(graph: Graph, whole: Element) -> list[str]:
+    """What stands behind the label of each node: whose weights it has if not its own, ` =
+    tower.conv1`; and that it is there in training only, where no group around it says so."""
+    found = []
+    for node in graph.steps:
+        said = ""
+        if node.shared is not None and node.weights():
+            said += f" = {graph.steps[node.shared].path}"
+        if node.tied is not None:
+            said += f", weight of {graph.steps[node.tied].path}"
+        found.append(said)
+    for element in whole.walk():
+        if element.trained and not element.children:
+            found[element.start] += f", {TRAINED}"
+    return found
+
+
+def _mark(graph: Graph, whole: Element) -> None:
+    """The outermost elements that are there in training only, groups by their title."""
+    waiting = [whole]
+    while waiting:
+        for child in waiting.pop().children:
+            child.trained = all(graph.steps[index].training for index in child.nodes)
+            if not child.trained:
+                waiting.append(child)
+            elif child.children:
+                child.title = ", ".join(filter(None, (child.title, TRAINED)))
 
 
 def _worth(graph: Graph, element: Element) -> list[Element]:

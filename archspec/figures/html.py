@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from archspec.figures import blocks, cards, fonts, palette, svg, words
 from archspec.figures.groups import groups as opening
+from archspec.figures.groups import marks
 from archspec.figures.plan import Plan, plans, told
 from archspec.figures.seen import along
 from archspec.figures.tree import Element
@@ -119,7 +121,7 @@ class _Data:
 
     def told(self) -> dict[str, Any]:
         whole, totals = opening(self.graph), self.network.analysis.totals
-        found = plans(self.graph, whole)
+        found, behind = plans(self.graph, whole), marks(self.graph, whole)
         looks, places = _Numbered[str](), _Numbered[str]()
         groups = []
         for group in whole.groups():
@@ -128,7 +130,7 @@ class _Data:
             places(group.key)
             groups.append([look, above, *self._group(group)])
         rows = self.network.analysis.rows
-        nodes = [self._node(node, rows[node.index]) for node in self.graph.steps]
+        nodes = [self._node(node, rows[node.index], behind) for node in self.graph.steps]
         return {
             "name": self.network.called, "title": cards.about(self.network),
             "params": totals.params, "macs": totals.macs,
@@ -148,12 +150,12 @@ class _Data:
             self.words(words.shape(self.graph.steps[group.stop - 1].outs[0])),
         ]  # fmt: skip
 
-    def _node(self, node: Node, row: Row) -> dict[str, Any]:
+    def _node(self, node: Node, row: Row, behind: Sequence[str]) -> dict[str, Any]:
         card, box = words.card(node), _box(row, [name for name, _, _ in self.inputs])
         out = ", ".join(" × ".join(map(str, out.shape)) or "1" for out in node.outs)
         return {
             "path": node.path, "family": self.families(words.family(node)),
-            "label": self.words(card.label), "shape": self.words(card.shape),
+            "label": self.words(card.label + behind[node.index]), "shape": self.words(card.shape),
             "out": self.words(out), "args": self.words(_arguments(node)),
             "marks": self.words(_marks(node, row)), "params": row.params, "macs": row.macs,
             "bytes": row.bytes_out, "saved": row.bytes_saved, "field": self.words(_field(row)),
@@ -260,6 +262,7 @@ class _Lines:
         self.sources = network.sources
         self.told = _Numbered[tuple[str, str]]()
         self._known: dict[Loc, int] = {}
+        self._texts: dict[str, list[str]] = {}
 
     def of(self, what: Item | Input | Block | None) -> int:
         """The number of the line that declares something; of an item, that says which op it is."""
@@ -275,7 +278,9 @@ class _Lines:
         if source is None:
             return -1
         number = source.place(loc).line
-        text = source.text.splitlines()
+        if loc.file not in self._texts:
+            self._texts[loc.file] = source.text.splitlines()
+        text = self._texts[loc.file]
         if not 0 < number <= len(text):
             return -1
         name = printable(Path(source.name).name)  # not whose machine

@@ -22,12 +22,11 @@ if TYPE_CHECKING:
 
 HEAD, EDGE, LABELS = 58.0, 20.0, 84.0
 """Px above the lanes, around them, and to the left of them for what they are called."""
-TALL = 32.0
-"""Of a box, in px."""
+LINE = 12.5
+"""Px from line to line of a box."""
 AHEAD = 15.0
 """Px between boxes of a lane, where there is room."""
-ROW = 44.0
-"""Px from row to row of a lane."""
+_LEAST, _AROUND, _APART = 2, 7.0, 12.0  # lines of a box; px around them, and between rows of boxes
 _WORDS = 130.0  # px that a line in a box may have
 PAD, BETWEEN = 5.0, 30.0
 """Px of a lane above and below its boxes, and between lanes."""
@@ -35,19 +34,20 @@ PAD, BETWEEN = 5.0, 30.0
 
 @dataclass(slots=True)
 class Lane:
-    """All that stands at one level, in one row or more."""
+    """All that stands at one level, in one row or more of boxes so `tall`."""
 
     level: Level
     top: float
-    rows: int = 1
+    rows: int
+    tall: float
 
     @property
     def bottom(self) -> float:
-        return self.top + 2 * PAD + TALL + (self.rows - 1) * ROW
+        return self.row(self.rows) - _APART + PAD
 
     def row(self, number: int) -> float:
         """The top of the boxes in a row."""
-        return self.top + PAD + number * ROW
+        return self.top + PAD + number * (self.tall + _APART)
 
 
 class Lanes:
@@ -146,24 +146,29 @@ class Lanes:
         return ways
 
     def _stacked(self) -> dict[Level, Lane]:
-        lanes, top = {}, HEAD
+        lanes, top = {}, HEAD + cards.below(cards.heading(self.network, EDGE))
         for level in sorted(set(self.level.values()), key=lambda level: level.order):
-            rows = 1 + max(self.row[key] for key, own in self.level.items() if own == level)
-            lanes[level] = Lane(level, top, rows)
+            here = [key for key, own in self.level.items() if own == level]
+            lines = max(_LEAST, *(len(self.faces[key]) for key in here))
+            rows = 1 + max(self.row[key] for key in here)
+            lanes[level] = Lane(level, top, rows, _AROUND + LINE * lines)
             top = lanes[level].bottom + BETWEEN
         return lanes
 
     def _box(self, part: Part) -> Box:
-        top = self.lanes[self.level[part.key]].row(self.row[part.key])
-        return Box(0.0, 0.0, self._wide(part.key), TALL).moved(self.x[part.key], top)
+        lane = self.lanes[self.level[part.key]]
+        top = lane.row(self.row[part.key])
+        return Box(0.0, 0.0, self._wide(part.key), lane.tall).moved(self.x[part.key], top)
 
 
-def _face(shown: Outline, part: Part, size: float) -> list[Line]:
-    """Lines of a box: `conv 3×3`, `64 · 256²`."""
+def _face(shown: Outline, part: Part, size: float) -> tuple[Line, ...]:
+    """Lines of a box: `conv 3×3`, `dilation 2, ReLU`, `64 · 256²`."""
     alone = part.copies == 1 and part.kind != "block"
     named = part.name and alone and cards.goes_by_name(shown, part)
-    kind = part.name if named and part.composite else ", ".join((part.counted, *part.arguments))
-    said = f"{part.name}: {kind}" if named and not part.composite else kind
-    said += f" = {part.owner}" if part.owner else ""
-    lines = [Line(fonts.fit(said, size, _WORDS), size)]
-    return lines if part.kind == "output" else [*lines, Line(part.size, size, bold=True)]
+    said = part.name if named and part.composite else part.counted
+    said = f"{part.name}: {said}" if named and not part.composite else said
+    lines = [*cards.muted(part.preactive, _WORDS), Line(said), *cards.told(part, _WORDS)]
+    if part.kind != "output":
+        lines.append(Line(part.size, bold=True))
+    fitted = (line._replace(text=fonts.fit(line.text, size, _WORDS), size=size) for line in lines)
+    return tuple(line for line in fitted if line.text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, palette
 from archspec.figures.errors import RenderError
 from archspec.figures.heights import Level
-from archspec.figures.lanes import AHEAD, EDGE, LABELS, TALL, Lanes
+from archspec.figures.lanes import AHEAD, EDGE, LABELS, LINE, Lanes
 from archspec.figures.outline import Fold, Link, Maker, Part
 from archspec.figures.route import Router
 from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
@@ -94,9 +94,9 @@ class _Sketch:
 
     def _card(self, part: Part) -> Group:
         box = self.boxes[part.key]
-        lines, (x, y) = self.places.faces[part.key], box.middle
-        y += -3.0 if len(lines) > 1 else 3.6
-        words = (line.at(x, y + 12.5 * n, "middle") for n, line in enumerate(lines))
+        lines, (x, y) = cards.legible(part, self.places.faces[part.key]), box.middle
+        y += 3.4 - LINE * (len(lines) - 1) / 2
+        words = (line.at(x, y + LINE * n, "middle") for n, line in enumerate(lines))
         return Group((*cards.ground(part, box), *words), part.key, cards.title(part), "card")
 
     def _lines(self) -> list[Mark]:
@@ -145,7 +145,7 @@ class _Sketch:
             down.append(box.middle[1])
         for lane in self.lanes.values():
             for row in range(lane.rows):
-                down += [lane.row(row) - 6, lane.row(row) + TALL + 6]
+                down += [lane.row(row) - 6, lane.row(row) + lane.tall + 6]
             down += [lane.top - 10, lane.bottom + 10]
         return across, down
 

@@ -103,8 +103,6 @@ def _layout(shown: Outline) -> Flow:
 
 def _face(shown: Outline, part: Part) -> Face:
     """The op, what is fused with it, and the shape where it changes."""
-    ahead, behind = (
-        Line(", ".join(said), colour=palette.MUTED) for said in (part.ahead, part.notes)
-    )
-    lines = (ahead, cards.label(part), behind)
-    return face(shown, part, [line for line in lines if line.text])
+    marks = (Line(mark, colour=palette.MUTED) for mark in part.marks)
+    ahead, notes = cards.muted(part.ahead), cards.muted(part.notes)
+    return face(shown, part, [*ahead, cards.label(part), *notes, *marks])

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from archspec.figures import words
 from archspec.figures.errors import RenderError
-from archspec.figures.groups import groups
+from archspec.figures.groups import groups, marks
 from archspec.figures.ports import ROOM, outputs
 from archspec.figures.tree import Element
 from archspec.text.words import did_you_mean
 
 if TYPE_CHECKING:
     from archspec.analysed import Network
-    from archspec.expand.graph import Graph, Node
+    from archspec.expand.graph import Graph
 
 _CROWDS = (160, 120, 85, 60, 50, 40, 30, 20, 0)  # cards that are tried to go on one sheet
 _DEEPEST = 24  # frames in one another that a sheet can have room for
@@ -29,12 +29,14 @@ _DEEPEST = 24  # frames in one another that a sheet can have room for
 class Opened:
     """Cards, the groups around them, and edges between cards.
 
-    A card is an op, or a group that is not open; `owner` tells the card of every node. Where the
-    network has several outputs, their names are `leaving`, numbered on behind the cards.
+    A card is an op, or a group that is not open; `owner` tells the card of every node, `marks`
+    what stands behind its label. Where the network has several outputs, their names are `leaving`,
+    numbered on behind the cards.
     """
 
     def __init__(self, graph: Graph, whole: Element, open: frozenset[str]) -> None:
         self.graph, self.whole, self.open = graph, whole, open
+        self.marks = marks(graph, whole)
         self.cards = list(self._shown(whole))
         self.owner = [0] * len(graph.steps)
         for number, card in enumerate(self.cards):
@@ -146,16 +148,6 @@ def _found(whole: Element, block: str) -> Element:
 def _called(group: Element) -> str:
     """The name of the block that a group is a call of; "" of others."""
     return group.instance.block.name if group.instance is not None else ""
-
-
-def labelled(graph: Graph, node: Node) -> str:
-    """What an op is, and whose weights it has if not its own: `conv 3×3 = tower.conv1`."""
-    label = words.card(node).label
-    if node.shared is not None and node.weights():
-        label = f"{label} = {graph.steps[node.shared].path}"
-    if node.tied is not None:
-        label = f"{label}, weight of {graph.steps[node.tied].path}"
-    return label
 
 
 def heading(group: Element) -> str:

@@ -36,9 +36,9 @@ class Part:
     was generated or says the same as `label`.
     `notes` are further words in order: of an op its other arguments ("32 groups"), then what is
     fused behind it ("batch norm", "ReLU"); `ahead` what is fused before it ("flatten").
-    `arguments` are those of the notes that are arguments; `beside` these, activations, and whose
-    weights it has if not its own, and that it is there in training only: what tells it apart.
-    `owner` is the path of what owns the weights that it has, if that is another part.
+    `arguments` are those of the notes that are arguments, `activations` those that are activations;
+    `preactive` what of `ahead` is an activation.
+    `marks`: whose weights it has if not its own, and that it is there in training only.
     `held` are the layers in it by their titles and how many of each: "12 layers: conv ×4, …".
     `nodes` are the indices of all graph nodes covered, ascending, of all copies.
     `main` is the index of the node whose first output is what leaves it (of the last copy): its row
@@ -60,8 +60,9 @@ class Part:
     notes: tuple[str, ...] = ()
     ahead: tuple[str, ...] = ()
     arguments: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-    owner: str = ""
+    activations: tuple[str, ...] = ()
+    preactive: tuple[str, ...] = ()
+    marks: tuple[str, ...] = ()
     held: str = ""
     nodes: tuple[int, ...] = ()
     main: int = -1

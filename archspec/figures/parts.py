@@ -6,7 +6,6 @@ A block is called by its name, a group as the author called it, else by what is 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import groupby, takewhile
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 from archspec.figures import words
 from archspec.figures.fold import Fold, Folder
 from archspec.figures.fuse import Draft
+from archspec.figures.groups import TRAINED
 from archspec.figures.part import Part
 from archspec.figures.tree import Element
 
@@ -58,9 +58,8 @@ class Describer:
             out=self.nodes[main].outs[0],
             params=sum(self.rows[index].params for index in draft.nodes),
             opens=draft.core is None or len(draft.nodes) > 1,
-            beside=tuple(filter(None, [self._shared(draft), self._trained(draft)])),
-            owner=self._shared(draft).rpartition(" ")[2],
-            held=self._held(draft),
+            marks=tuple(filter(None, [self._shared(draft), self._trained(draft)])),
+            held=words.held(self.nodes[index] for index in draft.nodes),
         )
         return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
 
@@ -81,12 +80,11 @@ class Describer:
         said = [_aside(node.layer) for node in run if node.layer is not None]
         place = run.index(core)
         arguments = words.notes(core.layer, _channels(core))
-        behind = (node.layer for node in run[place + 1 :])
-        activations = [layer.title() for layer in behind if layer and layer.family == "activation"]
         return replace(
             part,
             arguments=arguments,
-            beside=(*arguments, *activations, *part.beside),
+            activations=_activations(run[place + 1 :]),
+            preactive=_activations(run[:place]),
             kind="merge" if merges else "fused" if size > 1 else "op",
             op=core.layer.op,
             ahead=tuple(said[:place]),
@@ -108,15 +106,7 @@ class Describer:
 
     def _trained(self, draft: Draft) -> str:
         """What is not there in evaluation says so."""
-        return "in training only" if all(self.nodes[k].training for k in draft.nodes) else ""
-
-    def _held(self, draft: Draft) -> str:
-        layers = (self.nodes[index].layer for index in draft.nodes)
-        counts = Counter(layer.title() for layer in layers if layer)
-        if counts.total() < 2:
-            return ""
-        each = (f"{title} ×{many}" if many > 1 else title for title, many in counts.items())
-        return f"{counts.total()} layers: {', '.join(each)}"
+        return TRAINED if all(self.nodes[k].training for k in draft.nodes) else ""
 
     def _scope(self, draft: Draft) -> Element | None:
         """The outermost element that holds exactly these nodes."""
@@ -247,6 +237,13 @@ def _numbers(elements: Sequence[Element]) -> dict[str, list[int]]:
             if isinstance(value, int) and not isinstance(value, bool):
                 found.setdefault(name, []).append(value)
     return {name: values for name, values in found.items() if len(values) == len(elements)}
+
+
+def _activations(run: Sequence[Node]) -> tuple[str, ...]:
+    """What changes numbers without weights; `identity` changes none."""
+    layers = (node.layer for node in run if node.layer is not None)
+    bent = (layer for layer in layers if layer.family == "activation" and not layer.still_linear)
+    return tuple(layer.title() for layer in bent)
 
 
 def _aside(layer: Layer) -> str:

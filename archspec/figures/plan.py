@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.figures import fonts, words
 from archspec.figures.grid import Grid, arrange
-from archspec.figures.groups import follows
+from archspec.figures.groups import follows, marks
 from archspec.figures.tree import Element
 
 if TYPE_CHECKING:
@@ -82,17 +82,16 @@ class Plan:
 
 def plans(graph: Graph, group: Element) -> dict[str, Plan]:
     """The plan of every group, by key; that of the network under ""."""
-    return _Planner(graph).walk(group)
+    return _Planner(graph, group).walk()
 
 
 class _Planner:
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self.cards = [words.card(node) for node in graph.steps]
+    def __init__(self, graph: Graph, root: Element) -> None:
+        self.graph, self.root, self.marks = graph, root, marks(graph, root)
 
-    def walk(self, root: Element) -> dict[str, Plan]:
+    def walk(self) -> dict[str, Plan]:
         found: dict[str, Plan] = {}
-        waiting: list[Inner] = [(root, [])]
+        waiting: list[Inner] = [(self.root, [])]
         while waiting:
             group, ports = waiting.pop()
             plan, inner = self._plan(group, ports)
@@ -160,9 +159,9 @@ class _Planner:
         return _wide(max(map(self._line, item.nodes)) + 22), ROW * len(item.nodes)
 
     def _line(self, node: int) -> float:
-        label, shape = self.cards[node]
+        label, shape = words.card(self.graph.steps[node])
         room = fonts.width(shape, SIZE - 1) + 14 if shape else 0
-        return fonts.width(label, SIZE) + room
+        return fonts.width(label + self.marks[node], SIZE) + room
 
 
 def _heading(group: Element) -> float:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 MOST = 18
 """Fields of a figure that can be told apart."""
+Axes = Sequence[tuple[str, int]]
+"""Of one input, those along which the node that was asked for sees only a part of it."""
 
 
 class Seen(NamedTuple):
@@ -38,13 +40,14 @@ def chain(network: Network, node: str | None = None) -> list[Seen]:
     RenderError.
     """
     chosen = _default(network) if node is None else _row(network, node)
-    input = next((field.input for field in chosen.fields if field.local), None)
-    if input is None:
+    local = [(field.input, field.axis) for field in chosen.fields if field.local]
+    if not local:
         wrong = (
             f"`field` does not apply to `{chosen.path}`: each cell sees all of the input, or none"
         )
         raise RenderError("E702", wrong, "name an op before it with --node")
-    return _chain(_way(network, chosen, input), input)
+    axes = [axis for axis in local if axis[0] == local[0][0]]
+    return _chain(_way(network, chosen, axes), axes)
 
 
 def _row(network: Network, node: str) -> Row:
@@ -68,41 +71,43 @@ def _default(network: Network) -> Row:
 # ------------------------------------------------------------------ what is seen
 
 
-def _way(network: Network, chosen: Row, input: str) -> list[Row]:
+def _way(network: Network, chosen: Row, axes: Axes) -> list[Row]:
     """From the input to the node, at each step back to what sees most of the input."""
     rows, nodes = network.analysis.rows, network.graph.steps
     path = [chosen]
     while True:
         before = [rows[edge.node] for edge in nodes[path[-1].index].inputs]
-        able = [row for row in before if _local(row, input)]
+        able = [row for row in before if _local(row, axes)]
         if not able:
             return path[::-1]
-        path.append(max(able, key=lambda row: [f.size or 0 for f in _local(row, input)]))
+        path.append(max(able, key=lambda row: [f.size or 0 for f in _local(row, axes)]))
 
 
-def _local(row: Row, input: str) -> tuple[Field, ...]:
-    return tuple(field for field in row.fields if field.input == input and field.local)
+def _local(row: Row, axes: Axes) -> tuple[Field, ...]:
+    """Its fields along the axes; none where along one of them it sees all of the input."""
+    found = {(field.input, field.axis): field for field in row.fields if field.local}
+    return tuple(found[axis] for axis in axes) if found.keys() >= set(axes) else ()
 
 
-def _chain(path: Sequence[Row], input: str) -> list[Seen]:
+def _chain(path: Sequence[Row], axes: Axes) -> list[Seen]:
     """The nodes of a path at which the field changes, each with its cell nearest to the last's."""
 
     def look(row: Row) -> list[object]:
-        return [(field.size, field.stride, field.padding_here) for field in _local(row, input)]
+        return [(field.size, field.stride, field.padding_here) for field in _local(row, axes)]
 
     ops, last = (row for row in path if row.op != "input"), path[-1]
     changed = [next(alike) for _, alike in groupby(ops, look)]
-    middle = [(along(last, f) // 2 + 0.5) / along(last, f) for f in _local(last, input)]
-    rows = _few([*changed[:-1], last], input)
-    return [_seen(row, _local(row, input), middle) for row in rows]
+    middle = [(along(last, f) // 2 + 0.5) / along(last, f) for f in _local(last, axes)]
+    rows = _few([*changed[:-1], last], axes)
+    return [_seen(row, _local(row, axes), middle) for row in rows]
 
 
-def _few(rows: list[Row], input: str) -> list[Row]:
+def _few(rows: list[Row], axes: Axes) -> list[Row]:
     """At most so many as can be told apart: the last before each change of stride, then evenly."""
     if len(rows) <= MOST:
         return rows
     kept = {0, len(rows) - 1}
-    strides = [[field.stride for field in _local(row, input)] for row in rows]
+    strides = [[field.stride for field in _local(row, axes)] for row in rows]
     kept |= {i for i in range(len(rows) - 1) if strides[i] != strides[i + 1]}
     while len(kept) < MOST:  # in the middle of the longest run that is left out
         places = sorted(kept)

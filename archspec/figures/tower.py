@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from archspec.figures import cards, palette
+from archspec.figures import cards, fonts, palette
 from archspec.figures.errors import RenderError
 from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
 from archspec.figures.trunk import Solid, Trunk, reason, trunk
@@ -29,6 +29,7 @@ _TURN = 26.0  # px between rows, for the line from one to the next
 _MOST = (72, 40, 28, 20, 14, 10, 7)  # parts of the outline, until the sheet holds it
 _LINE = Stroke(palette.LINE, 1.8)
 _SWATCH = 10.0
+_ASIDE = 700.0  # px of a line of names that are not shown
 _KINDS = {
     "conv": "convolution", "pool": "pooling", "linear": "linear", "upsampling": "upsampling",
     "attention": "attention", "recurrent": "recurrent", "merge": "merge",
@@ -96,7 +97,7 @@ class _Tower:
 
     def scene(self) -> Scene:
         heading = cards.heading(self.network, _EDGE)
-        y, placed = _HEAD, list[list[Volume]]()
+        y, placed = _HEAD + cards.below(heading), list[list[Volume]]()
         for row in self.rows:
             axis = y - min(volume.highest for volume in row)
             placed.append([volume.moved(volume.x + _EDGE, axis) for volume in row])
@@ -110,7 +111,7 @@ class _Tower:
         words = [mark.box.right for mark in (*heading, *foot) if isinstance(mark, Text)]
         return Scene(
             max(*words, *(volume.right for volume in volumes)) + _EDGE,
-            y + (18.0 if foot else 0.0),
+            max([y, *(mark.y + 18.0 for mark in foot if isinstance(mark, Text))]),
             (*heading, *shapes, Group(lines, role="edges"), *foot),
             self.network.called,
             f"{cards.about(self.network)}: {len(volumes)} volumes, "
@@ -144,9 +145,10 @@ class _Tower:
             box = Box(x, y - _SWATCH + 1, x + _SWATCH, y + 1)
             found += [Rect(box, colours.fill, Stroke(colours.edge)), word]
             x = word.box.right + 16
-        if self.aside:
-            names = ", ".join(part.name or part.label for part in self.aside)
-            found.append(Text(x, y, f"not shown: {names}", SMALL, colour=palette.MUTED))
+        names = [part.name or part.label for part in self.aside]
+        names[:1] = [f"not shown: {name}" for name in names[:1]]
+        for number, line in enumerate(fonts.folded(names, SMALL, _ASIDE)):
+            found.append(Text(x, y + 13.0 * number, line, SMALL, colour=palette.MUTED))
         return found
 
 

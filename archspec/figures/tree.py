@@ -33,7 +33,7 @@ class Element:
     `kind`: node, input, network, block, group, residual, branches, path (one path of the two last),
     repeat (its children are copies of one item). `path`: the scope's, None where there is no name.
     `title`: the block's or op's name. `id`: whether the author named it. The nodes are those from
-    `start` to before `stop`.
+    `start` to before `stop`. `trained`: it is there in training only, other than what is around it.
     """
 
     kind: str
@@ -45,6 +45,7 @@ class Element:
     start: int = 0
     stop: int = 0
     parent: Element | None = field(default=None, repr=False)
+    trained: bool = False
 
     def __post_init__(self) -> None:
         if self.children:

@@ -66,7 +66,7 @@ class Solid:
 
 
 class Trunk(NamedTuple):
-    """`aside` are parts that are on no way to the output that is used: heads of training."""
+    """`aside` are parts that are on no way from the input to the output that is used."""
 
     solids: tuple[Solid, ...]
     aside: tuple[Part, ...]
@@ -110,10 +110,9 @@ class _Reader:
 
     @property
     def aside(self) -> list[Part]:
-        """What is left out, but for parameters and the like, which belong to what reads them."""
+        """What is left out: heads of training, and parameters that are made from no input."""
         keys = {part.key for part in self.parts}
-        ahead = nx.descendants(self.outline.graph, self._start) - keys
-        return [part for part in self.outline.parts if part.key in ahead and part.kind != "output"]
+        return [p for p in self.outline.parts if p.key not in keys and p.kind != "output"]
 
     @cached_property
     def regions(self) -> list[list[Part]]:

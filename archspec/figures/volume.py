@@ -162,6 +162,8 @@ class Volume:
         middle, room = (self.x + self.end) / 2, max(_CAPTION, self.end - self.x)
         y = self.bottom + 13
         names, more = _said(self.solid)
+        told = (word for word in _told(self.solid) if word not in (*names, *more))
+        more += fonts.folded(told, SMALL, room)
         for name in names:
             y += _LINE
             yield Text(middle, y, name, NAME, "middle", bold=True).fit(room)
@@ -205,6 +207,15 @@ def _said(solid: Solid) -> tuple[list[str], list[str]]:
     if not all(part.name for part in parts):
         return labels if len(labels) < 4 else [labels[0], "…", labels[-1]], varies
     return _span([part.name for part in parts]), [*(labels if len(labels) == 1 else []), *varies]
+
+
+def _told(solid: Solid) -> list[str]:
+    """What tells its parts apart from others of their name: arguments, activations and marks."""
+    said = list[str]()
+    for part in solid.parts:
+        alone = [part.label] if part.family == "activation" else []
+        said += [*part.preactive, *alone, *part.arguments, *part.activations, *part.marks]
+    return list(dict.fromkeys(said))
 
 
 def _span(names: Sequence[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import networkx as nx
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
+    from archspec.expand.graph import Graph, Node
 
 Key = TypeVar("Key", bound=Hashable)
 
@@ -48,6 +48,7 @@ class Wiring:
     def __init__(self, graph: Graph) -> None:
         self.nodes = graph.steps
         self.readers = [[reader.index for reader in graph.readers(node)] for node in graph.steps]
+        self._sized: dict[int, set[int]] = {}
         self.leaving = {edge.node for edges in graph.outputs.values() for edge in edges}
 
     def exits(self, nodes: Sequence[int]) -> list[int]:
@@ -92,14 +93,21 @@ class Wiring:
 
     def reads_size(self, source: int, target: int) -> bool:
         """Whether of all that one node gives only the size matters to another."""
-        node = self.nodes[target]
+        if target not in self._sized:
+            self._sized[target] = self._of_size(self.nodes[target])
+        return source in self._sized[target]
+
+    @staticmethod
+    def _of_size(node: Node) -> set[int]:
+        """The nodes of whose tensors a node reads the size alone."""
         if node.layer is None or len(node.inputs) < 2:
-            return False
+            return set()
         given = [place for place, kind in enumerate(node.ins) if kind is not None]
         reach = node.layer.reach(*node.ins)
-        return all(
-            bool(reach[place])
-            and all(r.axis is not None and r.window.lo > r.window.hi for r in reach[place])
+        more = {
+            edge.node
             for place, edge in zip(given, node.inputs, strict=True)
-            if edge.node == source
-        )
+            if not reach[place]
+            or any(r.axis is None or r.window.lo <= r.window.hi for r in reach[place])
+        }
+        return {edge.node for edge in node.inputs} - more

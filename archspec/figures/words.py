@@ -100,6 +100,15 @@ def series(values: Sequence[int | float]) -> str | None:
     return f"{min(values)}…{max(values)}"
 
 
+def held(nodes: Iterable[Node]) -> str:
+    """`12 layers: conv ×4, …` of several; "" of one."""
+    counts = Counter(node.layer.title() for node in nodes if node.layer is not None)
+    if counts.total() < 2:
+        return ""
+    each = (f"{title} ×{many}" if many > 1 else title for title, many in counts.items())
+    return f"{counts.total()} layers: {', '.join(each)}"
+
+
 def family(node: Node) -> str:
     """The colour word of an op: `Layer.family`, but inputs, upsampling and parameters apart."""
     if node.layer is None:

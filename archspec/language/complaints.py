@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, cached_property, reduce
+from functools import cache, reduce
 from itertools import pairwise
 from operator import getitem
 from typing import TYPE_CHECKING, Any
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 _CODE = re.compile(r"E\d{3}")
 _ALIKE = 0.75  # ops are many: a word that is less like one is no slip of it
+_ENTRY = re.compile(r"an entry of|an axis is the text `(?:\(|[^`]*\)`)")  # `[(3, 3), 8]`
 _STRANGE = ("E201", "E219")  # of a word that is not known
 _FEW = 6  # such words that a sentence names
 _UNKNOWN = (
@@ -110,7 +111,7 @@ class Complaints:
             self.faults[-1] = replace(self.faults[-1], chain=(Step(loc, said, "compare"),))
 
     @property
-    def many(self) -> bool:
+    def full(self) -> bool:
         """Whether no more faults are shown: nobody reads what is meant."""
         return unread(len(self.faults))
 
@@ -123,7 +124,7 @@ class Complaints:
 
     def _read(self, known: Iterable[str]) -> list[str]:
         """Names among which a word is looked for: of thousands only for the first faults."""
-        names = [] if self.many else [*known]
+        names = [] if self.full else [*known]
         return [] if unread(len(self.faults), names) else names
 
     def free(self, word: str, known: Iterable[str], given: Collection[str]) -> str:
@@ -144,7 +145,7 @@ class Complaints:
         self, word: str, path: Steps, blocks: Collection[str], *, on_key: bool, likely: str = ""
     ) -> None:
         """A word that is neither an op nor a block of the file. `likely`: a block it may mean."""
-        if self.many:
+        if self.full:
             said = f"`{cut(word)}` is neither an op nor a block of this file"
             self.add("E207", said, path, on_key=on_key, cause=("block", word))
             return
@@ -200,13 +201,14 @@ def together(faults: Iterable[Fault]) -> list[Fault]:
 def _once(faults: Sequence[Fault]) -> Iterator[Fault]:
     """The faults without those of one text, or of entries of one list, behind the first.
 
-    So a block that is not there, since it stands where it has no meaning.
+    So a block or a variant that is not there, since it stands where it has no meaning.
     """
-    strayed = {_spoken(f) for f in faults if f.code == "E201" and f.message.endswith("in a block")}
+    odd = [fault for fault in faults if fault.code == "E201"]
+    strayed = {_spoken(f) for f in odd if f.message.endswith(("in a block", "in a document"))}
     known: set[object] = set()
     for fault in faults:
         place = _one_text(fault)
-        if place in known or (fault.code == "E207" and _spoken(fault) in strayed):
+        if place in known or (fault.code in ("E207", "E225") and _spoken(fault) in strayed):
             continue
         yield fault
         if place is not None:
@@ -223,7 +225,7 @@ def _one_text(fault: Fault) -> object:
     loc = fault.loc
     if fault.code in ("E219", "E220"):
         return loc.file, loc.path
-    entry = fault.code == "E204" and fault.message.startswith("an entry of")
+    entry = fault.code == "E204" and _ENTRY.match(fault.message)
     return (loc.file, loc.path[:-1]) if entry else None
 
 
@@ -248,6 +250,7 @@ class Refused:
 
     def __init__(self, data: Any, errors: list[ErrorDetails]) -> None:
         self.data = data
+        self._keys: dict[Steps, dict[Any, Any]] = {}  # each with the one above, by mapping
         errors.sort(key=lambda error: error["type"] != "extra_forbidden")
         # what is wrong with a key is enough: its value is not looked at
         keys = {error["loc"][:-1] for error in errors if error["loc"][-1:] == ("[key]",)}
@@ -333,11 +336,8 @@ class Refused:
         for path in [p for p, e in self.errors if p and e["type"] in _UNKNOWN]:
             if at(self.data, path) is not None:
                 continue
-            mapping = at(self.data, path[:-1])
-            keys = [*mapping] if isinstance(mapping, dict) else []
-            behind = keys.index(path[-1]) if path[-1] in keys else 0
-            before = (*path[:-1], keys[behind - 1]) if behind else ()
-            value = mapping[before[-1]] if before else ()
+            before = self._above(path)
+            value = at(self.data, before) if before else ()
             if before and value is None and self._stands(before, wrong):
                 said = f"`,` stands where `:` is meant, after `{cut(str(before[-1]))}`"
                 help = f"write `{before[-1]}: {cut(str(path[-1]))}`"
@@ -349,6 +349,16 @@ class Refused:
                 to.add("E104", said, before, f'write `{before[-1]}: "{text}"`')
                 found |= {before, path}
         return found
+
+    def _above(self, path: Steps) -> Steps:
+        """The key above one in its mapping, by its path; () where there is none."""
+        around = path[:-1]
+        if around not in self._keys:
+            mapping = at(self.data, around)
+            keys = [*mapping] if isinstance(mapping, dict) else []
+            self._keys[around] = dict(pairwise(reversed(keys)))
+        above = self._keys[around]
+        return (*around, above[path[-1]]) if path[-1] in above else ()
 
     def _stands(self, path: Steps, wrong: Collection[Steps]) -> bool:
         """Whether a key without a value is wrong, or may be an operation."""
@@ -382,15 +392,8 @@ class Refused:
 
     def _last_before(self, path: Steps) -> Steps | None:
         """Where the section ends above an operation that stands in the document's own column."""
-        if len(path) != 1 or path[0] not in REGISTRY or path[0] not in self._above:
-            return None
-        section = self._above[path[0]]
-        return (section, *_end(self.data[section]))
-
-    @cached_property
-    def _above(self) -> dict[str | int, str]:
-        """Of each key of the document the one before it."""
-        return dict(pairwise(reversed(self.data)))
+        section = self._above(path) if len(path) == 1 and path[0] in REGISTRY else ()
+        return (*section, *_end(at(self.data, section))) if section else None
 
     def _outside(self, to: Complaints) -> dict[Steps, Steps]:
         """Keys of a block in the column of blocks, which is said, and the block above each."""
@@ -443,7 +446,7 @@ class Refused:
             to.add("E205", said, path[:2], help, on_key=True, cause=("blocks",))
         else:
             where_known, known = known, known or [*MODIFIERS, *COMPANIONS, *params]
-            shown = len(path) == 1 and not to.many
+            shown = len(path) == 1 and not to.full
             help = self._remedy(key) if shown else ""
             cause: tuple[str, ...] = ("name", "", key) if len(path) == 1 else ()
             if path[:-1] == ("weights",) and is_total(key, self.data["weights"][key]):

@@ -98,7 +98,7 @@ def expressed(parse: Callable[..., Any], *args: Any, on_key: bool = False) -> An
     try:
         return parse(*args)
     except ExpressionError as found:
-        bad = found.with_traceback(None)
+        bad = found.moved(0)  # a copy, which keeps nothing that the parser looked at
     # raised out here: in the handler it would keep the other, and all that the parser looked at
     code: Any = bad.code
     more = {"on_key": True} if on_key else {"span": (bad.start, bad.stop)}

@@ -326,14 +326,15 @@ class Scopes:
         params = inside.params if inside is not None else {}
         if not keys:
             return
-        sought = [] if self.to.many else keys[:_SOUGHT]
+        sought = [] if self.to.full else keys[:_SOUGHT]
         meant = {key for key in sought if free(key, params, item.args)}
         blocks = self.spec.blocks if sought else ()
         others = [name for name in blocks if self.takes_all(name, item.args)]
         if others and len(keys) < len(item.args) and not meant:
             said = f"`{op}` has no parameter{'s' * (len(keys) > 1)} {listed(map(cut, keys))}"
             help = f"did you mean {listed(others, 'or')}? It takes all that is given here"
-            self.to.add("E208", said, item.key.path, help, on_key=True, cause=("names", op, *keys))
+            cause = ("name" if len(keys) == 1 else "names", op, *keys)
+            self.to.add("E208", said, item.key.path, help, on_key=True, cause=cause)
             return
         strange = dict.fromkeys(key for key in keys if key not in meant)
         if strange and 2 * len(keys) > len(item.args):  # another is near to one by chance

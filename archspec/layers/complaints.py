@@ -127,7 +127,7 @@ def _complaint(
     first = found[0]
     raised = first.get("ctx", {}).get("error")
     if isinstance(raised, BadArgument):  # by `Layer.check`
-        return raised
+        return replaced(raised, raised.help)  # a new one, for the error holds that one
     field = cls.model_fields[name]
     if first["type"] == "missing":
         message = f"`{cls.op}` needs `{name}`, {says(field)}"

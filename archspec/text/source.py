@@ -135,15 +135,18 @@ class Source:
         if not self._lines:
             self._lines = [0, *(found.end() for found in re.finditer("\n", self.text))]
         line = bisect_right(self._lines, start)
-        begin = self._lines[line - 1]
-        end = begin + len(self._line(line))
+        begin, end = self._ends(line)
         return Place(line, start - begin + 1, max(min(stop, end) - start, 1))
 
     def _line(self, number: int) -> str:
         """One line, without its end; from 1."""
-        begin = self._lines[number - 1]
-        end = self.text.find("\n", begin)
-        return self.text[begin : end if end >= 0 else None]
+        begin, end = self._ends(number)
+        return self.text[begin:end]
+
+    def _ends(self, number: int) -> tuple[int, int]:
+        """Where a line begins, and where its end stands; from 1."""
+        last = number == len(self._lines)
+        return self._lines[number - 1], len(self.text) if last else self._lines[number] - 1
 
     def _excerpt(self, where: Place, most: int) -> list[str]:
         """The line with the place, cut to `most` columns, and the caret below it."""

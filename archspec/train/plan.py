@@ -29,7 +29,7 @@ from archspec.language.kinds import OURS, Form, Spelt, Text, word
 from archspec.language.refusals import Faults, Steps, refuse, wrong_kind
 from archspec.text.faults import Fault, Loc, SpecError
 from archspec.text.source import Source
-from archspec.text.words import cut
+from archspec.text.words import cut, listed
 from archspec.train.named import Augmentations, Called, Loss, Named, Optimizer
 
 ALL = "all"
@@ -130,10 +130,11 @@ def _resize(node: Any) -> tuple[int, int] | None:
 def _normalise(node: Any) -> Any:
     """A way, or the numbers themselves."""
     if isinstance(node, dict):
-        with Faults() as faults:
-            for key in ("mean", "std"):
-                if not isinstance(node.get(key), list) or not node[key]:
-                    faults.add((), "E204", f"`normalize` lacks `{key}`: one number a channel")
+        lacks = [
+            key for key in ("mean", "std") if not isinstance(node.get(key), list) or not node[key]
+        ]
+        if lacks:
+            raise refuse("E204", f"`normalize` lacks {listed(lacks)}: one number a channel")
         return node
     if node not in NORMALISATIONS:
         said = ", ".join(f"`{one}`" for one in NORMALISATIONS)

@@ -19,7 +19,7 @@ from benchmarks.trust import apart
 from benchmarks.trust.bounds import megabytes
 
 CHECK, COMPILE = 14.0, 4.0  # kB an op; of unlike blocks a fourth of each definition too
-SIZES = (12_000, 5_000, 9_900, 50_000, 100_000)  # below and above what is tried (WITNESSED)
+SIZES = (12_000, 5_000, 9_900, 2_000, 50_000, 100_000)  # below and above what is tried (WITNESSED)
 LIMITS = Limits(file_bytes=64 << 20, project_bytes=64 << 20)
 SMALL = "spec: 1\nname: t\ninput: [8, 4, 4]\nparams: {w: 4}\nbody: [{conv: {out: $w, kernel: 1}}]\n"
 BLOCK = """\

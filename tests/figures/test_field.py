@@ -157,3 +157,47 @@ def test_a_network_without_fields(name: str) -> None:
     program = network(name) if name in NETWORKS else load(name)
     with pytest.raises(RenderError, match="no op sees only a part of the input"):
         draw(program)
+
+
+# ---------------------------------------------------------------------- met in random networks
+
+HALF_SEEN = """\
+spec: 1
+name: half
+input: [4, 6]
+body:
+  - {id: p, split: 2}
+  - {id: q, from: p.0, relu: }
+  - {id: c, concat: [q, p.1]}
+  - {conv: {out: 4, kernel: 3, padding: 1}}
+"""
+
+
+def test_axes_that_are_seen_whole_further_on_are_left_out() -> None:
+    """The convolution reads all of axis 0; of what is before it the field along that is told too,
+    but not in a figure of the convolution."""
+    program = loads(HALF_SEEN)
+    assert [len(seen.spans) for seen in chain(program, "conv1")] == [1, 1]
+    assert faults(draw(program)) == []
+    assert faults(draw(program, "c")) == []
+
+
+def test_what_reaches_further_on_the_way_is_on_the_sheet() -> None:
+    rolled = (
+        "spec: 1\nname: rolled\ninput: [2, 4, 4]\nbody:\n"
+        "  - {id: far, roll: {shifts: [3], axis: [1]}}\n"
+        "  - {id: back, roll: {shifts: [-6], axis: [1]}}\n"
+    )
+    assert faults(draw(loads(rolled))) == []
+
+
+def test_a_field_outside_of_a_long_input_is_shown_beside_its_end() -> None:
+    program = loads(
+        "spec: 1\nname: rolled\ninput: [4, 16]\nbody:\n"
+        "  - {conv: {out: 4, kernel: 1}}\n  - {roll: {shifts: [15], axis: [1]}}\n"
+    )
+    found = words(draw(program))
+    assert "One cell of roll1 sees 1 cell of input" in found
+    assert "input, cells 0 to 2 of 16" in found
+    assert "a band reaches beyond the input, where it goes on at the other end" in found
+    assert faults(draw(program)) == []

@@ -271,17 +271,66 @@ def test_blocks_open_and_close(window: Any, resnet152: Program) -> None:
 
 
 def test_a_phone_shows_all_of_it(window: Any, resnet152: Program) -> None:
-    page = window(resnet152, viewport={"width": 390, "height": 844})
+    size = {"width": 375, "height": 812}
+    page = window(resnet152, viewport=size, is_mobile=True, has_touch=True)
     boxes = {
         name: page.tab.locator(name).bounding_box()
         for name in ("#view", "#facts", "#legend", "h1", "#search", "#theme", "#help")
     }
-    assert all(b["x"] >= 0 and b["x"] + b["width"] <= 390 for b in boxes.values()), boxes
-    assert boxes["#view"]["width"] == boxes["#facts"]["width"] == 390
+    assert all(b["x"] >= 0 and b["x"] + b["width"] <= 375 for b in boxes.values()), boxes
+    assert boxes["#view"]["width"] == boxes["#facts"]["width"] == 375
     assert boxes["#view"]["height"] > 300
-    assert boxes["#facts"]["y"] + boxes["#facts"]["height"] <= 844
-    page.named("layer3 ").click()
-    assert len(page.ids()) > 36
+    assert boxes["#facts"]["y"] + boxes["#facts"]["height"] <= 812
+    least = "all => Math.min(...all.map(one => one.getBoundingClientRect().height))"
+    assert page.tab.eval_on_selector_all("#view text", least) > 11
+    assert page.tab.eval_on_selector_all("#cards .body, #tools button", least) >= 24  # a finger
+    page.named("layer1 ").tap()
+    assert page.fragment == "#open=layer1"
+    page.named("layer1.0 ").tap()
+    assert page.fragment == "#open=layer1,layer1.0"
+    page.named("layer1.0.conv1").tap()
+    assert page.facts()["output"] == "64 × 56 × 56"
+
+
+def test_tab_goes_to_all_that_can_be_used_and_shows_where_it_is(
+    window: Any, resnet152: Program
+) -> None:
+    page = window(resnet152)
+    press = page.tab.keyboard.press
+    outline = "getComputedStyle(document.activeElement).outlineStyle"
+    order = []
+    for _ in range(7):
+        press("Tab")
+        order.append(page.tab.evaluate("document.activeElement.id"))
+        assert page.tab.evaluate(outline) == "solid", order
+    assert order == ["search", "close-all", "open-all", "fit", "theme", "help", "view"]
+    press("Enter")  # into the drawing: the first card
+    label = "document.activeElement.getAttribute('aria-label')"
+    assert page.tab.evaluate(label).startswith("input")
+    for _ in range(5):
+        press("ArrowDown")
+        assert page.tab.locator("#cards [data-id]:focus .held").count() == 1  # the ring
+    press(" ")
+    assert page.fragment == "#open=layer1"
+    assert page.tab.locator("#boxes .box .held").count() == 1
+    press("ArrowDown")
+    press("Enter")
+    assert page.fragment == "#open=layer1,layer1.0"
+    press("ArrowDown")
+    press("Enter")  # holds its facts
+    assert page.fragment.endswith("&on=layer1.0.conv1")
+    for left in ("#open=layer1,layer1.0", "#open=layer1", "#open="):
+        press("Escape")
+        assert page.fragment == left
+    assert page.tab.evaluate(label).startswith("layer1 ")
+    press("Escape")
+    assert page.tab.evaluate("document.activeElement.id") == "view"
+    press("Shift+Tab")
+    assert page.tab.evaluate("document.activeElement.id") == "help"
+    press("Enter")
+    assert page.tab.locator("#keys").is_visible()
+    press("Escape")
+    assert page.tab.locator("#keys").is_hidden()
 
 
 def test_cards_never_overlap_and_links_reach_them(window: Any) -> None:
@@ -424,24 +473,28 @@ def test_keyboard_alone(window: Any, resnet152: Program) -> None:
 
 def test_back_forward_and_reload(window: Any, resnet152: Program) -> None:
     page = window(resnet152)
-    start = page.ids()
+
+    def ids() -> set[str]:
+        page.tab.keyboard.press("f")  # what is beyond the window is not in the document
+        return set(page.ids())
+
+    start = ids()
     page.named("layer2 ").click()
-    with_two = page.ids()
-    page.tab.keyboard.press("f")
+    with_two = ids()
     page.named("layer4 ").click()
-    with_both = page.ids()
+    with_both = ids()
     assert len({frozenset(state) for state in (start, with_two, with_both)}) == 3
     page.tab.go_back()
-    assert page.ids() == with_two
+    assert ids() == with_two
     page.tab.go_back()
-    assert page.ids() == start
+    assert ids() == start
     page.tab.go_forward()
     page.tab.go_forward()
-    assert page.ids() == with_both
+    assert ids() == with_both
     page.tab.reload()
-    assert page.ids() == with_both
+    assert ids() == with_both
     page.visit("#open=layer2,nonsense,%E0%A4%A&on=%00")  # a fragment may be anything
-    assert page.ids() == with_two
+    assert ids() == with_two
 
 
 def test_paper_shows_the_folded_network(window: Any, resnet152: Program) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from checking import faults
-from test_truth import said, titles
+from telling import said, titles
 
-from archspec.figures import blocks, dot, graph, levels, module
+from archspec.figures import blocks, dot, field, graph, levels, module
 from archspec.network import Program, load, loads
 from archspec.text.faults import CodedError
 
@@ -120,8 +120,15 @@ def test_a_title_stands_below_the_name() -> None:
     assert title not in said(levels.draw(load("unet", "original")))  # it is of the other
 
 
-def test_a_long_title_is_cut() -> None:
-    titled = TWO_HEADS.replace("input", f"title: {'word ' * 60}\ninput", 1)
-    scene = blocks.draw(loads(titled))
-    assert faults(scene) == []
-    assert said(scene)[2].endswith("…")
+@pytest.mark.parametrize("many", [10, 40, 45])
+def test_a_long_title_goes_on_in_further_lines(many: int) -> None:
+    title = " ".join(f"word{n}" for n in range(many))
+    program = loads(TWO_HEADS.replace("input", f"title: {title}\ninput", 1))
+    for draw in (blocks.draw, graph.draw, levels.draw, field.draw):
+        scene = draw(program)
+        assert faults(scene) == []
+        assert title in " ".join(said(scene))
+    one = loads(TWO_HEADS.replace("input", f"title: {'w' * 200}\ninput", 1))
+    for draw in (blocks.draw, graph.draw, levels.draw, field.draw):
+        assert said(draw(one))[2].endswith("…")
+        assert "w" * 200 in draw(one).description

@@ -57,13 +57,23 @@ def test_no_size_begins_where_a_caption_ends() -> None:
 def test_levels_say_what_a_head_is_and_whose_weights_it_has() -> None:
     text = drawn(HEADS, "levels")
     assert ">fine: conv 1×1<" in text
-    assert ">coarse: conv 1×1 = head.c" in text
+    assert ">coarse: conv 1×1<" in text
+    assert text.count(">weights of head.conv1<") == 1
+    assert text.count(">in training only<") == 1
 
 
 def test_what_is_there_in_training_only_says_so() -> None:
     text = drawn(HEADS, "blocks")
     assert text.count("in training only") == 2  # on the card, and in its tooltip
     assert "Head, in training only" not in text
+    assert ">conv 3×3, in training only<" in drawn(HEADS, "graph")
+    assert '"conv 3×3, in training only"' in drawn(HEADS, "html")
+
+
+def test_a_group_says_once_that_it_is_there_in_training_only() -> None:
+    text = drawn(HEADS.replace("{id: head, tap: always", "{id: head, tap: train"), "graph")
+    assert ">Head, in training only<" in text
+    assert "conv 1×1, in training only" not in text
 
 
 def test_a_sheet_of_the_graph_has_room_for_so_many_lines() -> None:

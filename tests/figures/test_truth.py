@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from checking import faults
 from figures import NETWORKS, network
 from random_specs import from_seed
+from telling import SCENES, complaints, said, titles
 
-from archspec.figures import blocks, chosen, dot, figure, graph, levels, module, svg, tower, trunk
+from archspec.figures import (
+    RenderError,
+    blocks,
+    chosen,
+    dot,
+    figure,
+    graph,
+    levels,
+    module,
+    svg,
+    tower,
+)  # fmt: skip
 from archspec.figures.outline import outline
-from archspec.figures.scene import Group, Scene, Text
+from archspec.figures.scene import Group, Text
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
 
@@ -33,37 +47,10 @@ body:
 """
 
 
-def said(scene: Scene) -> list[str]:
-    return [mark.text for mark in scene.marks() if isinstance(mark, Text)]
-
-
-def titles(scene: Scene) -> dict[str, str]:
-    groups = (mark for mark in scene.marks() if isinstance(mark, Group))
-    return {group.key: group.title for group in groups if group.role in ("card", "glyph")}
-
-
-def layers(scene: Scene, program: Program) -> int:
-    """As many layers as the tooltips of all cards name."""
-    inputs = {node.path for node in program.graph.steps if node.layer is None}
-    found = 0
-    for key, title in titles(scene).items():
-        if "→" in key or "←" in key:
-            continue
-        for one in title.split("; ")[key in inputs :]:  # a pool may stand on the input itself
-            counted = re.search(r"(\d+) (?:layers:|ops$)", one)
-            found += int(counted[1]) if counted else 1
-    return found
-
-
-def check(program: Program) -> None:
-    whole = [node for node in program.graph.steps if node.layer is not None]
-    assert layers(blocks.draw(program), program) == len(whole)
-    if levels.applies(program):
-        assert layers(levels.draw(program), program) == len(whole)
-    if not trunk.reason(program):
-        aside = {i for part in trunk.trunk(program, 72).aside for i in part.nodes}
-        free = [n for n in whole if n.index not in aside and n.ins]
-        assert layers(tower.draw(program), program) == len(free)
+def check(program: Program, *views: str) -> None:
+    for view in views or ("blocks", "levels", "tower"):
+        with suppress(RenderError):  # that it does not suit the network
+            assert complaints(program, view) == []
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -81,6 +68,46 @@ def test_every_layer_of_some_random_networks_is_on_a_card() -> None:
         check(program)
         seen += 1
     assert seen > 30
+
+
+ACTS = """\
+input: [3, 16, 16]
+body:
+  - {conv: {out: 4, kernel: 3, padding: 1}}
+  - batch_norm
+  - id: one
+    tanh:
+  - residual:
+      - batch_norm
+      - silu
+      - {id: inner, conv: {out: 4, kernel: 3, padding: 1}}
+  - {id: aux, tap: train, conv: {out: 2, kernel: 1}}
+  - max_pool: 2
+  - upsample: 2
+outputs: {aux: aux, up: upsample1}
+"""
+
+
+def test_what_is_left_out_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = loads("spec: 1\nname: acts\n" + ACTS)
+    check(program, *SCENES)
+    whole = blocks.draw(program)
+    told = [mark for mark in whole.items if isinstance(mark, Group) and mark.role]
+    for gone, wrong in (
+        (told[1], "its cards name 7 layers, the network has 10"),
+        (Text(20, 28, "4 ops"), "a card reads `4 ops`"),
+    ):
+        items = (
+            (*whole.items, gone)
+            if isinstance(gone, Text)
+            else tuple(mark for mark in whole.items if mark is not gone)
+        )
+        monkeypatch.setitem(SCENES, "graph", lambda _, items=items: replace(whole, items=items))
+        assert wrong in complaints(program, "graph")
+    monkeypatch.setattr("archspec.figures.cards.told", lambda part, most=0: [])
+    found = complaints(program, "levels")
+    assert any("does not say tanh" in said for said in found)
+    assert any("in training only, and does not say so" in said for said in found)
 
 
 @pytest.mark.parametrize("merge", ["add", "concat"])

@@ -47,7 +47,11 @@ class Row:
     __slots__ = ("base", "py", "seen", "vals")
 
     def __init__(
-        self, py: dict[str, Any], base: int, vals: dict[int, list[Flow]], seen: dict[str, Shape]
+        self,
+        py: dict[str, Any],
+        base: int,
+        vals: dict[int, tuple[Flow, ...]],
+        seen: dict[str, Shape],
     ) -> None:
         self.py, self.base, self.vals, self.seen = py, base, vals, seen
 
@@ -93,6 +97,8 @@ class Ghost(Flow):
 
 def equal(found: object, wanted: object) -> bool:
     """Equal in value and, as far as Python code can tell, in type: 1 is not True, 2.0 is not 2."""
+    if type(found) is int is type(wanted):  # nearly all
+        return found == wanted
     if isinstance(wanted, tuple):
         return (
             isinstance(found, tuple)
@@ -176,7 +182,7 @@ def _unknown(atom: str) -> bool:
 
 def lookup(rows: Sequence[Row], values: Sequence[Value | None]) -> Flow:
     """The Flow that holds these values, one a row. Raises PlainError."""
-    first = rows[0].vals.get(id(values[0]), [])
+    first = rows[0].vals.get(id(values[0]), ())
     if len(rows) == 1:
         if first:
             return first[-1]
@@ -191,7 +197,7 @@ def lookup(rows: Sequence[Row], values: Sequence[Value | None]) -> Flow:
 def define(rows: Sequence[Row], values: Sequence[Value | None], flow: Flow) -> Flow:
     """Says that `flow` holds these values, one a row."""
     for row, value in zip(rows, values, strict=True):
-        row.vals.setdefault(id(value), []).append(flow)
+        row.vals[id(value)] = (*row.vals.get(id(value), ()), flow)
     return flow
 
 

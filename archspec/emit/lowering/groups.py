@@ -274,7 +274,7 @@ def _input_names(row: Row, values: Sequence[Value]) -> list[str]:
     """What the class of a group calls what it takes: as it is called around, else x1, x2."""
     names: list[str] = []
     for j, value in enumerate(values):
-        known = [t for v in row.vals.get(id(value), []) for t in (v.short, v.hint) if t]
+        known = [t for v in row.vals.get(id(value), ()) for t in (v.short, v.hint) if t]
         text = next((t for t in known if t not in names), "")
         names.append(
             text if text.isidentifier() and text not in RESERVED else f"x{j}" if j else "x"

@@ -276,8 +276,7 @@ class Checkpoint:
         for sink, state in self.sinks:
             sink.restore(state)
         for vals, sizes in self.vals:
-            for key, found in vals.items():
-                del found[sizes.get(key, 0) :]
+            vals.update({key: found[: sizes.get(key, 0)] for key, found in vals.items()})
 
 
 def behind(rows: Sequence[Row], last: Sequence[Value], end: Flow, start: Flow) -> list[Any]:

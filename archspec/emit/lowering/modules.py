@@ -38,7 +38,7 @@ from archspec.emit.lowering.scope import (
     running,
     through,
 )
-from archspec.emit.syntax import Dotted, call, literal, names_in, rebuilt
+from archspec.emit.syntax import Dotted, bare_call, call, literal, names_in, rebuilt
 from archspec.expand.plan import has_expression
 from archspec.expand.tree import Body, Copy, Seen, Value
 from archspec.expressions import Expr, Record
@@ -175,14 +175,14 @@ def _calls(place: Place) -> tuple[list[Call], Callable[..., Call]]:
     """What the op is in each row, by the form that all have in common, and how to ask for it."""
     whole, copies = place.scope.unit.whole, place.copies
     calls = [known_call(whole, c, module=place.module) for c in copies]
-    if all(_form(c) == _form(calls[0]) for c in calls):
+    if _one_form(calls):
         return calls, _call_of
     wide = [
         _anywhere(c.layer, types_of(c), module=place.module, running=c.running)
         for c in copies
         if c.layer is not None
     ]
-    if all(_form(c) == _form(wide[0]) for c in wide):
+    if _one_form(wide):
         return wide, _anywhere
     return calls, _call_of
 
@@ -206,7 +206,7 @@ def op(place: Place, layer: Layer | None = None) -> Made:
     calls, call_of = _calls(place)
     first = calls[0]
     types = _types(place)
-    if any(_form(c) != _form(first) for c in calls):
+    if not _one_form(calls):
         return _varying(place, calls, types)
     layer = layer or layer_of(place)
     made, outs = first, None
@@ -328,6 +328,12 @@ def _sizes(
     return found
 
 
+def _one_form(calls: Sequence[Call]) -> bool:
+    """Whether all are of one form: most are one object."""
+    first, *others = {id(c): c for c in calls}.values()
+    return not others or all(_form(c) == _form(first) for c in others)
+
+
 def _form(c: Call) -> Any:
     """What must be the same wherever one text serves."""
     return (
@@ -372,7 +378,8 @@ def _constructor(scope: Scope, rows: Sequence[Row], made: Call, calls: Sequence[
             keywords[a.name] = value
     if made.target == "torch.tensor":
         args = [listed(a) for a in args]
-    found = call(scope.called(made.target), *args, **keywords)
+    target = scope.called(made.target)
+    found = call(target, *args, **keywords) if args or keywords else bare_call(target)
     if made.wrap is None:
         return found
     kept = {} if made.persistent else {"persistent": literal(False)}

@@ -48,12 +48,13 @@ class Witnesses(NamedTuple):
 class Lowered(NamedTuple):
     """The file of a network, its classes, and why its params are arguments or none.
 
-    `roots` are the network and its witnesses, `kept` the params that may be arguments, `numbers`
-    the others; `imported` and `functions` is what the file takes from packages.
+    `order` are the classes, those that are called first, where they are asked for: their lines are
+    in the text. `roots` are the network and its witnesses, `kept` the params that may be arguments,
+    `numbers` the others; `imported` and `functions` is what the file takes from packages.
     """
 
     text: str
-    order: list[Info]  # those that are called first; their lines are in the text
+    order: list[Info]
     roots: list[Instance]
     kept: tuple[str, ...]
     numbers: Mapping[str, str]
@@ -61,20 +62,26 @@ class Lowered(NamedTuple):
     functions: frozenset[str]
 
 
-def lower(again: Again, name: str, init: Init | None, origin: str = "") -> Lowered:
+def lower(
+    again: Again, name: str, init: Init | None, origin: str = "", *, traced: bool = False
+) -> Lowered:
     """The classes of a network, and the file of them; `origin` is what that is written from.
 
-    `again` expands the network and its blocks at other values.
+    `again` expands the network and its blocks at other values. `traced`: what each class is will
+    be asked for; of a network of thousands it is as large as their text.
     """
     with deep():
-        return _lower(_Tries(again, class_name(name), init, origin))
+        return _lower(_Tries(again, class_name(name), init, origin, traced))
 
 
 class _Tries:
     """Writes a network's classes with some of its params as arguments."""
 
-    def __init__(self, again: Again, title: str, init: Init | None, origin: str) -> None:
+    def __init__(
+        self, again: Again, title: str, init: Init | None, origin: str, traced: bool
+    ) -> None:
         self.again, self.title, self.init, self.origin = again, title, init, origin
+        self.traced = traced
         self.tried = Witnessed(again, again.root.size <= WITNESSED)
 
     def write(self, found: Witnesses) -> tuple[Lowered, set[str]]:
@@ -89,7 +96,8 @@ class _Tries:
             if not self.tried.more():
                 text = text_of(whole, self.origin)
                 used = whole.imported, whole.functions
-                lowered = Lowered(text, whole.order, roots, kept, found.numbers, *used)
+                order = whole.order if self.traced else []
+                lowered = Lowered(text, order, roots, kept, found.numbers, *used)
                 return lowered, whole.deciding & {*kept}
             del whole  # before there is the next
 

@@ -282,7 +282,7 @@ def _alias(place: Place, values: Sequence[Value | None]) -> None:
     """What a copy gives is what it takes."""
     for row, value, c in zip(place.rows, values, place.copies, strict=True):
         if value is not None and c.out is not None and value is not c.out:
-            for flow in list(row.vals.get(id(value), [])):
+            for flow in row.vals.get(id(value), ()):
                 define([row], [c.out], flow)
 
 

@@ -18,7 +18,7 @@ one size only, a number in place of `x.shape[2]`, is seen there.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archspec.deep import deep
@@ -89,17 +89,17 @@ def computes(reading: Reading, root: Instance) -> bool:
     except Refused:
         return False
     finally:
-        reading.parsed.cache_clear()
+        reading.kept.clear()
     return True
 
 
 def _compared(reading: Reading, root: Instance, args: Mapping[str, Any]) -> tuple[Machine, Box]:
     """The text as it runs, and the network's module, given such of these params as it takes."""
-    machine = Machine(reading, _defined(reading.lines))
+    machine = Machine(reading, _defined(reading))
     box = _made(machine, args)
     proof = Proof(machine, Kinds())
     proof.run(box, root)
-    compare(machine, proof.plans, box, root)
+    compare(proof, box, root)
     return machine, box
 
 
@@ -116,14 +116,15 @@ def _made(machine: Machine, args: Mapping[str, Any]) -> Box:
     return box
 
 
-def _defined(lines: Sequence[str]) -> Callable[[Any, int], bool]:
+def _defined(reading: Reading) -> Callable[[Any, int], bool]:
     """What says of a definition whether it is one that stands above the networks' classes."""
 
     def opaque(node: ast.ClassDef | ast.FunctionDef, above: int) -> bool:
         known = source().get(node.name)
         if known is None:
             return False
-        if "\n".join(lines[above + node.lineno - 1 : above + (node.end_lineno or 0)]) != known:
+        span = above + node.lineno - 1, above + (node.end_lineno or 0)
+        if reading.lines.between(*span) != known.split("\n"):
             raise Refused(f"has another definition of {node.name}")
         return True
 

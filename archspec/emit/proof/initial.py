@@ -13,13 +13,14 @@ The spec says the same of each op: what stands nearest counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from archspec.emit.proof.machine import Machine
 from archspec.emit.proof.made import ASLEEP, FREEZE, Box, Class, Fill, Leaf, Ref
 from archspec.emit.proof.plan import Plan, Step
+from archspec.emit.proof.running import Proof
 from archspec.emit.proof.terms import Refused, frozen
 from archspec.expand.flatten import nearer
 from archspec.expand.tree import Instance
@@ -31,8 +32,9 @@ _ZEROS = ("zeros", ())  # what a parameter of its own begins with
 Said = tuple[Fill, str]  # and the rest of its path, below the module at hand
 
 
-def compare(machine: Machine, plans: Mapping[Instance, Plan], box: Box, root: Instance) -> None:
+def compare(proof: Proof, box: Box, root: Instance) -> None:
     """Raises Refused unless constructors fill and freeze what the spec says."""
+    machine = proof.machine
     fills = [(found, fill) for found in boxes(box) for fill in found.fills]
     for found, fill in fills:
         if fill.loop is not None and machine.looped(fill, Seen(machine, "", ())):
@@ -40,8 +42,8 @@ def compare(machine: Machine, plans: Mapping[Instance, Plan], box: Box, root: In
         wide = fill.loop is not None or (fill.how == FREEZE and fill.name is None)
         if wide and Ref("", found).below(fill.path).size != fill.size:
             raise Refused("gets modules after what is said of all of them", fill.path)
-    if fills or any(plan.says for plan in plans.values()):
-        comparison = Initial(machine, plans)
+    if fills or proof.says:
+        comparison = Initial(proof)
         comparison.module(box, root, nearer({}, root.init or {}), False, ())
 
 
@@ -95,8 +97,8 @@ class Seen:
 class Initial:
     """One comparison, each module once for all places where the same is said around it."""
 
-    def __init__(self, machine: Machine, plans: Mapping[Instance, Plan]) -> None:
-        self.machine, self.plans = machine, plans
+    def __init__(self, proof: Proof) -> None:
+        self.machine, self.proof = proof.machine, proof
         self.done: set[Any] = set()
         self.loops: dict[Any, dict[str, Any]] = {}
         self.around: dict[Any, Init] = {}
@@ -109,7 +111,7 @@ class Initial:
         if key in self.done:
             return
         self.done.add(key)
-        plan = self.plans[instance]
+        plan = self.proof.plan(instance)
         with plan.named():
             self._members(plan, box, (init, still, fills))
 

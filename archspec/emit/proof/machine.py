@@ -173,17 +173,22 @@ class Machine:
         return found
 
     def _function(self, node: ast.FunctionDef, above: int) -> Function:
-        given = node.args
-        for annotation in (node.returns, *(a.annotation for a in given.args)):
-            if not _is_type(annotation):  # it is read when the function is defined
-                raise unknown(f"a type of {node.name}")
-        if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs:
+        names: list[str] = []
+        defaults: dict[str, Any] = {}
+        for part in self.reading.signature(node, above):
+            (given,) = part.nodes
+            if given.vararg or given.kwarg or given.kwonlyargs or given.posonlyargs:
+                raise unknown(f"the signature of {node.name}")
+            for annotation in (node.returns, *(a.annotation for a in given.args)):
+                if not _is_type(annotation):  # it is read when the function is defined
+                    raise unknown(f"a type of {node.name}")
+            names += [a.arg for a in given.args]
+            last = names[len(names) - len(given.defaults) :]
+            worth = [self.value(default, Frame({})) for default in given.defaults]
+            defaults.update(zip(last, worth, strict=True))
+        if len(set(names)) < len(names):
             raise unknown(f"the signature of {node.name}")
-        names = [a.arg for a in given.args]
-        last = names[len(names) - len(given.defaults) :]
         tensor = node.returns is not None and ast.unparse(node.returns) == "Tensor"
-        worth = [self.value(default, Frame({})) for default in given.defaults]
-        defaults = dict(zip(last, worth, strict=True))
         return Function(node.name, names, defaults, tensor, self.reading.body(node, above))
 
     # ------------------------------------------------------------ calls of what the text defines

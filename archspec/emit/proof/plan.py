@@ -34,7 +34,7 @@ class Kinds:
 
     def __init__(self, there: Elsewhere | None = None) -> None:
         self.there = there
-        self._known: dict[Any, Kind] = {}
+        self._known: dict[Any, Kind] = {}  # those met last
         self._calls: dict[Call, Call] = {}  # which are few, but for their arguments
 
     def type(self, value: Value | None) -> TensorType | None:
@@ -53,9 +53,12 @@ class Kinds:
             known = self._known[key] = Kind(layer, found)
             if not known.call.free:
                 known.call = self._calls.setdefault(known.call, known.call)
+            if len(self._known) > _KINDS:
+                del self._known[next(iter(self._known))]
         return known
 
 
+_KINDS = 256  # that are kept: more are hardly met again
 _WHOLE, _NONE = (None,), MappingProxyType[str, Any]({})  # of most kinds: one object for all
 
 

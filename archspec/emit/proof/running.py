@@ -246,6 +246,7 @@ def _count(given: Any) -> int | None:
     return len(given) if isinstance(given, (list, tuple)) else None
 
 
+_PLANS = 64  # that are kept: of thousands of unlike blocks each is run once
 _SOMETHING = Box("")  # the module of a layer, in its templates
 
 
@@ -254,15 +255,17 @@ class Proof:
 
     def __init__(self, machine: Machine, kinds: Kinds) -> None:
         self.machine, self.kinds = machine, kinds
-        self.plans: dict[Instance, Plan] = {}
+        self.plans: dict[Instance, Plan] = {}  # those made last
+        self.says = False  # whether anything is said of weights in any
+        self.trains = False  # or there is what is computed in training only
         self.asked = False  # whether the text asked in which mode it is
         self.shapes: dict[Any, Any] = {}  # what modules return, once proved
-        self.matched: set[tuple[Box, Plan]] = set()
+        self.matched: set[tuple[Box, Instance]] = set()
 
     def run(self, box: Box, root: Instance) -> None:
         """Raises Refused unless the network's module computes what the tree does."""
         asked = self.mode(box, root, training=True)
-        if asked or any(s.around.training for p in self.plans.values() for s in p.steps):
+        if asked or self.trains:
             self.mode(box, root, training=False)
 
     def mode(self, box: Box, root: Instance, *, training: bool) -> bool:
@@ -299,6 +302,10 @@ class Proof:
         found = self.plans.get(instance)
         if found is None:
             found = self.plans[instance] = Plan(instance, self.kinds)
+            self.says = self.says or found.says
+            self.trains = self.trains or any(step.around.training for step in found.steps)
+            if len(self.plans) > _PLANS:
+                del self.plans[next(iter(self.plans))]
         return found
 
     def proved(self, box: Box, called: Called, order: Order) -> Any:
@@ -339,9 +346,9 @@ class Proof:
 
     def _match(self, box: Box, plan: Plan) -> None:
         """Raises Refused unless the members are those of the plan, and made as its layers say."""
-        if (box, plan) in self.matched:
+        if (box, plan.instance) in self.matched:
             return
-        self.matched.add((box, plan))
+        self.matched.add((box, plan.instance))
         if box.ties != plan.ties:
             odd = min(box.ties.items() ^ plan.ties.items())[0]
             raise Refused("has its weight from somewhere else than in the spec", odd)

@@ -192,7 +192,7 @@ function paint() {
   const level = view.k < 0.28 ? 0 : 1;
   if (painted && painted.level === level && painted.k / view.k < 2 && view.k / painted.k < 2
       && seen[0] >= painted.area[0] && seen[1] >= painted.area[1] && seen[2] <= painted.area[2] && seen[3] <= painted.area[3]) return;
-  const mx = (seen[2] - seen[0]) / 3, my = (seen[3] - seen[1]) / 3;
+  const mx = (seen[2] - seen[0]) / 6, my = (seen[3] - seen[1]) / 6;
   const area = [seen[0] - mx, seen[1] - my, seen[2] + mx, seen[3] + my];
   painted = { area, level, k: view.k };
   svg.classList.toggle("far", !level);
@@ -425,14 +425,16 @@ function read() {
 // ---- moving about -------------------------------------------------------------------------
 const size = () => { const { width, height } = svg.getBoundingClientRect(); return { width: width || 1200, height: height || 800 }; };
 
-function fit() {
+function fit(least = 0.02) { // all of it; or from the input on, no smaller than `least`
   const { width, height } = size();
-  view.k = Math.min(1.25, (width - 48) / room.w, (height - 90) / room.h);
-  view.k = Math.max(view.k, 0.02);
-  view.x = (width - room.w * view.k) / 2;
+  view.k = Math.max(least, Math.min(1.25, (width - 48) / room.w, (height - 90) / room.h));
+  const wide = room.w * view.k;
+  view.x = wide <= width ? (width - wide) / 2 : Math.min(16, Math.max(width - wide - 16, width / 2 - room.axis * view.k));
   view.y = Math.max(20, (height - 44 - room.h * view.k) / 2);
   paint();
 }
+const fingers = matchMedia("(pointer: coarse)");
+const begin = () => fit(fingers.matches ? 1.2 : 0.7); // rows of 24 px under a finger, words of 8 px before the eye
 
 function zoom(factor, cx, cy) {
   const k = Math.min(4, Math.max(0.02, view.k * factor));
@@ -494,7 +496,7 @@ function go(id) { // open what is around it, and bring it into view
 function every(opened) {
   open.clear();
   if (opened) for (const group of groups.slice(1)) open.add(group.key);
-  place(); fit(); write();
+  place(); begin(); write();
 }
 
 // ---- search -------------------------------------------------------------------------------
@@ -599,14 +601,15 @@ function later() { if (!waiting) { waiting = true; requestAnimationFrame(() => {
 // ---- keyboard -----------------------------------------------------------------------------
 function focus(id) {
   at = id; keyed = true;
-  reveal(id, false);
+  reveal(id, view.k < 0.28); // from afar there are no words to read
   painted = null; paint();
   show(id);
   const element = find(id);
   if (element) element.focus({ preventScroll: true });
 }
+const here = () => [at, held].find((id) => id && spots.has(id)) ?? null;
 function step(key) { // to the nearest one in that direction, straight ahead rather than aside
-  const id = [at, held].find((id) => id && spots.has(id)) ?? null;
+  const id = here();
   if (!id) { focus(spots.keys().next().value); return; }
   const [x, y, w] = spots.get(id), sign = key === "ArrowDown" || key === "ArrowRight" ? 1 : -1;
   const upright = key === "ArrowDown" || key === "ArrowUp";
@@ -619,19 +622,25 @@ function step(key) { // to the nearest one in that direction, straight ahead rat
   if (best) focus(best);
 }
 const keys = {
-  "/": () => field.focus(), f: fit, e: () => every(true), c: () => every(false), d: dark, "?": () => $("keys").showModal(),
+  "/": () => field.focus(), f: () => fit(), e: () => every(true), c: () => every(false), d: dark, "?": () => $("keys").showModal(),
   "+": () => zoom(1.25, size().width / 2, size().height / 2), "=": () => zoom(1.25, size().width / 2, size().height / 2),
   "-": () => zoom(0.8, size().width / 2, size().height / 2), 0: () => zoom(1 / view.k, size().width / 2, size().height / 2),
-  Enter: () => { const id = at || held; if (id) { keyed = true; act(id); } }, " ": () => { const id = at || held; if (id) { keyed = true; act(id); } },
-  Escape: () => { at = ""; if (held) hold(held); else { show(null); mark(); } },
-  Backspace: () => {
-    const id = at || held;
-    if (!id || !spots.has(id)) return;
-    const mine = id[0] === "g" ? groups[+id.slice(1)] : null;
-    const group = mine && open.has(mine.key) ? mine : spots.get(id)[4];
-    if (group.parent >= 0) { held = null; toggle(group); focus("g" + group.index); }
-  },
+  Enter: press, " ": press, Backspace: shut,
+  Escape: () => { if (held) hold(held); else if (!shut()) { at = ""; show(null); mark(); svg.focus({ preventScroll: true }); } },
 };
+function press() { // opens or closes a block, holds a layer's facts
+  const id = here();
+  if (id) { keyed = true; act(id); } else step("ArrowDown");
+}
+function shut() { // the block that this is, or that it is in
+  const id = here();
+  if (!id) return false;
+  const mine = id[0] === "g" ? groups[+id.slice(1)] : null;
+  const group = mine && open.has(mine.key) ? mine : spots.get(id)[4];
+  if (group.parent < 0) return false;
+  held = null; toggle(group); focus("g" + group.index);
+  return true;
+}
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || $("keys").open || event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ")) return;
   if (event.key.startsWith("Arrow")) { event.preventDefault(); step(event.key); return; }
@@ -647,7 +656,7 @@ function dark() { chosen = !(chosen ?? prefers.matches); shade(); }
 prefers.addEventListener("change", shade);
 
 // ---- start --------------------------------------------------------------------------------
-$("fit").addEventListener("click", fit);
+$("fit").addEventListener("click", () => fit());
 $("open-all").addEventListener("click", () => every(true));
 $("close-all").addEventListener("click", () => every(false));
 $("theme").addEventListener("click", dark);
@@ -658,7 +667,7 @@ for (const family of data.families) {
   li.append(i, family);
   $("legend").appendChild(li);
 }
-function restore() { read(); place(); fit(); if (held && spots.has(held)) { reveal(held, false); paint(); } show(held); }
+function restore() { read(); place(); begin(); if (held && spots.has(held)) { reveal(held, false); paint(); } show(held); }
 addEventListener("popstate", restore);
 addEventListener("hashchange", restore);
 addEventListener("resize", () => { painted = null; paint(); });

@@ -201,14 +201,19 @@ def together(faults: Iterable[Fault]) -> list[Fault]:
 def _once(faults: Sequence[Fault]) -> Iterator[Fault]:
     """The faults without those of one text, or of entries of one list, behind the first.
 
-    So a block or a variant that is not there, since it stands where it has no meaning.
+    So a block or a variant that is not there, since it stands where it has no meaning; a word that
+    is not known, where a column has another's name.
     """
+    hiding = [f.loc.path for f in faults if f.code == "E206" and "repeat" in f.loc.path]
+    repeated = {path[: path.index("repeat")] for path in hiding}
     odd = [fault for fault in faults if fault.code == "E201"]
     strayed = {_spoken(f) for f in odd if f.message.endswith(("in a block", "in a document"))}
     known: set[object] = set()
     for fault in faults:
         place = _one_text(fault)
         if place in known or (fault.code in ("E207", "E225") and _spoken(fault) in strayed):
+            continue
+        if fault.code == "E219" and any(fault.loc.path[: len(path)] == path for path in repeated):
             continue
         yield fault
         if place is not None:

@@ -172,8 +172,8 @@ def inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
 
 
 def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None:
-    if state.noted("E312", ref.loc):  # of another copy: its remedy is dear, and nobody reads it
-        return
+    if state.noted("E312", ref.loc) or state.once_more("E312", ref.loc, (head,)):
+        return  # the remedy is dear, and nobody reads it
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"

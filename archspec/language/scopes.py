@@ -23,6 +23,7 @@ from archspec.language.names import STRUCTURE, is_block
 from archspec.language.refusals import Steps
 from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
+from archspec.text.faults import unread
 from archspec.text.words import cut, free, listed
 
 _NAME = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_][A-Za-z0-9_]*")
@@ -499,7 +500,8 @@ class Scopes:
             # one fault: the block declares no params, or the document, which speaks of them
             none = not sight.params and (bool(owner) or self.needs_params)
             cause = ("params", owner) if none else ("name", owner, name)
-            help = self.to.did_you_mean(name, sight.names(where))
+            seen = () if unread(len(self.to.faults), sight.params) else sight.names(where)
+            help = self.to.did_you_mean(name, seen)
             self.to.add(
                 "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -42,17 +43,24 @@ def find(name: str | Path) -> Path:
 
 def meant(name: str) -> tuple[str, str]:
     """The shipped spec whose name is near, and the variant of it, or "" for either."""
-    from archspec.text import source
     from archspec.text.beside import LIKENESS
     from archspec.text.words import near
 
-    variants = {
-        variant: shipped
-        for shipped in names()
-        for variant in source.read(find(shipped)).data.get("variants", {})
-    }
+    variants = _variants()
     guess = near(Path(name).stem, [*names(), *variants], LIKENESS)
     return (variants[guess], guess) if guess in variants else (guess, "")
+
+
+@cache
+def _variants() -> dict[str, str]:
+    """The shipped specs by their variants."""
+    from archspec.text import source
+
+    return {
+        variant: shipped
+        for shipped in names()
+        for variant in source.read(folder() / f"{shipped}.yaml").data.get("variants", {})
+    }
 
 
 def hint(name: str) -> str:

@@ -149,6 +149,8 @@ def _used(node: Any, name: str, source: Source, files: Files, to: Complaints) ->
     file = given.get("file") if isinstance(given, dict) else None
     if not isinstance(file, str) or not file or "$" in file:
         return None  # refused by its form
+    if to.full:
+        return None  # nobody reads what else is not there
     path: Steps = ("use", name, "file") if isinstance(node, dict) else ("use", name)
     spec = _other(file, path, source, files, to)
     variant = given.get("variant")

@@ -53,14 +53,11 @@ def meant(name: str) -> tuple[str, str]:
 
 @cache
 def _variants() -> dict[str, str]:
-    """The shipped specs by their variants."""
+    """Variants of shipped specs: the spec of each."""
     from archspec.text import source
 
-    return {
-        variant: shipped
-        for shipped in names()
-        for variant in source.read(folder() / f"{shipped}.yaml").data.get("variants", {})
-    }
+    found = {name: source.read(folder() / f"{name}.yaml").data for name in names()}
+    return {variant: name for name, data in found.items() for variant in data.get("variants", ())}
 
 
 def hint(name: str) -> str:

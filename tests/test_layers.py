@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import itertools
 import math
@@ -10,6 +11,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -676,6 +678,20 @@ def test_numbers_come_back_as_they_came() -> None:
     assert layer == create("conv", {"out": 6, "kernel": [3, 3], "groups": 2})
     with pytest.raises(BadArgument, match="`out` of `conv` is true"):
         create("conv", {"out": True, "kernel": 3})
+
+
+@pytest.mark.parametrize("wrong", [{"groups": 5}, {"out": True}, {"stride": 0}, {"kernels": 3}])
+def test_what_is_refused_leaves_nothing_to_the_collector(wrong: dict[str, Any]) -> None:
+    """It is paused while a network is tried at other values, thousands of which may be refused."""
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(30):
+            with suppress(BadArgument):
+                create("conv", {"out": 12, "kernel": 1, **wrong})
+        assert gc.collect() < 30
+    finally:
+        gc.enable()
 
 
 def test_embedding_takes_whole_numbers() -> None:

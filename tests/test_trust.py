@@ -70,6 +70,15 @@ def test_nothing_is_found_in_seconds(name: str) -> None:
     assert not done.returncode, done.stdout + done.stderr
 
 
+def test_params_of_which_no_other_value_is_accepted_are_compiled_in_little() -> None:
+    """A thousand of them: their network is written, tried, refused, and written anew."""
+    compiling = pytest.importorskip("benchmarks.trust.compiling")
+    row = compiling.SIZES.index(2_000) * len(compiling.WAYS)
+    seed = row + compiling.WAYS.index(compiling.fixed_widths)
+    done = engine("compiling", "--seed", str(seed), "--budget", "0")
+    assert not done.returncode, done.stdout + done.stderr
+
+
 def test_what_takes_too_long_or_dies_is_seen() -> None:
     code = (
         "from benchmarks.trust import apart\n"

@@ -105,6 +105,7 @@ class Gate:
     def close(self) -> None:
         """To be called once the text is to be used."""
         self.reading.rest()
+        self.reading.kept.clear()  # it lives on: it and this hold each other
         unknown = self.used.keys() - self.bound - _BUILTINS
         if unknown:
             first = min(unknown)

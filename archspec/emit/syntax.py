@@ -11,7 +11,7 @@ from typing import Any
 from archspec.expressions.sym import number
 
 
-@lru_cache(1024)
+@lru_cache(256)
 def name(text: str) -> ast.expr:
     """A dotted name, which nobody changes."""
     first, *rest = text.split(".")

@@ -14,6 +14,7 @@ All that goes further in is here, from an instance to the copies of its items an
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import closing
 
 from archspec.expand import calls, cut, mismatch, needed, ops, shared, ties, wiring
 from archspec.expand.names import Again, Frame, Named, Spot
@@ -81,34 +82,35 @@ def _instance(callee: Callee, args: Env, kinds: Kinds, asked: Asked) -> Instance
     env = args | calls.received(block, {n: state.seen(value) for n, value in inputs.items()})
     walk = Walk(file, inputs, block.items, env)
     state.made = walk.made
-    frame = walk.top = Frame(None, numbered=block.numbered, names=calls.named_inputs(block, inputs))
-    walk.ends = cut.paths(walk, block.cut)
-    first = next(iter(inputs.values()), None)
-    if len(block.items) > state.limits.nodes:  # most of a long text is not walked in vain
-        least = Count(state).least(block.items, env)
-        if least > state.limits.nodes:
-            raise state.too_many(least, block.items[state.limits.nodes].loc)
-    faults = len(state.faults)
-    spot = Spot(env, frame, first, before=frame.names[block.inputs[0]])
-    inner = _path(walk, block.items, spot)
-    cut.opened(walk, (*walk.ends, *asked.taps), _remade)
-    cut.mark(walk, inner, asked.frozen, _remade)
-    ties.resolve(walk, inner)
-    outputs, training = calls.outputs(walk, block, inner)
-    inside = cut.taps(walk, asked.taps, outputs)
-    if asked.outputs is not None:
-        outputs = {name: value for name, value in outputs.items() if name in asked.outputs}
-    training &= set(outputs)
-    found = Instance(
-        block, args, inputs, inner, outputs, training, spec, init, walk.size, walk.steps
-    )
-    found.origin = file if callee.whole else None
-    found.asked, found.taps = asked, inside
-    if walk.missing:
-        _missing(walk, found, new=len(state.faults) > faults)
-    if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
-        _leave_out(walk, found, callee)
-    return found
+    names = calls.named_inputs(block, inputs)
+    with closing(Frame(None, numbered=block.numbered, names=names)) as walk.top:
+        walk.ends = cut.paths(walk, block.cut)
+        first = next(iter(inputs.values()), None)
+        if len(block.items) > state.limits.nodes:  # most of a long text is not walked in vain
+            least = Count(state).least(block.items, env)
+            if least > state.limits.nodes:
+                raise state.too_many(least, block.items[state.limits.nodes].loc)
+        faults = len(state.faults)
+        spot = Spot(env, walk.top, first, before=names[block.inputs[0]])
+        inner = _path(walk, block.items, spot)
+        cut.opened(walk, (*walk.ends, *asked.taps), _remade)
+        cut.mark(walk, inner, asked.frozen, _remade)
+        ties.resolve(walk, inner)
+        outputs, training = calls.outputs(walk, block, inner)
+        inside = cut.taps(walk, asked.taps, outputs)
+        if asked.outputs is not None:
+            outputs = {name: value for name, value in outputs.items() if name in asked.outputs}
+        training &= set(outputs)
+        found = Instance(
+            block, args, inputs, inner, outputs, training, spec, init, walk.size, walk.steps
+        )
+        found.origin = file if callee.whole else None
+        found.asked, found.taps = asked, inside
+        if walk.missing:
+            _missing(walk, found, new=len(state.faults) > faults)
+        if len(state.faults) == faults and not hides((*inputs.values(), *found.flows_out())):
+            _leave_out(walk, found, callee)
+        return found
 
 
 def _missing(walk: Walk, found: Instance, *, new: bool) -> None:

@@ -54,6 +54,14 @@ class Frame:
     series: dict[str, int] = field(default_factory=dict)
     next: int = 0
 
+    def close(self) -> None:
+        """Lets go of all that has a name: frames hold each other, and by that what is made."""
+        inside = [entry.frame for entry in self.names.values() if isinstance(entry, Named)]
+        self.names.clear()
+        for frame in inside:
+            if frame is not None:
+                frame.close()
+
     def inside(self, name: str, *, numbered: bool = False) -> Frame:
         """The frame of a group called `name`."""
         return Frame(self, (*self.path, name), numbered=numbered)

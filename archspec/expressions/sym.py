@@ -32,10 +32,11 @@ from typing import Any
 from archspec.expressions.arithmetic import make_divisible
 
 _BARE = frozenset({int, bool, str, type(None)})
+_PLUS, _MINUS, _TIMES = ast.Add(), ast.Sub(), ast.Mult()  # one of each for all trees
 MOST = 256  # of an exponent; larger ones are no sizes
 
 
-@lru_cache(maxsize=1 << 10)
+@lru_cache(256)
 def parsed(text: str) -> ast.expr:
     """An expression as a tree, which nobody changes."""
     tree: ast.expr = _placeless(ast.parse(text, mode="eval").body)
@@ -144,8 +145,8 @@ def remembers(value: Any) -> bool:
 def _product(factor: int, text: str) -> ast.expr:
     tree = parsed(text) if text else None
     if tree is None:
-        return ast.Constant(factor)
-    return tree if factor == 1 else ast.BinOp(ast.Constant(factor), ast.Mult(), tree)
+        return _integer(factor)
+    return tree if factor == 1 else ast.BinOp(_integer(factor), _TIMES, tree)
 
 
 def _sum(terms: Mapping[str, int]) -> ast.expr:
@@ -157,8 +158,8 @@ def _sum(terms: Mapping[str, int]) -> ast.expr:
         if found is None:
             found = one if factor > 0 else ast.UnaryOp(ast.USub(), one)
         else:
-            found = ast.BinOp(found, ast.Add() if factor > 0 else ast.Sub(), one)
-    return ast.Constant(0) if found is None else found
+            found = ast.BinOp(found, _PLUS if factor > 0 else _MINUS, one)
+    return _integer(0) if found is None else found
 
 
 class Sym(int):

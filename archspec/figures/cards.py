@@ -23,9 +23,9 @@ SIZE = Stroke(palette.LINE, 1.0, (1.5, 3.0))
 WIDEST = 170.0
 LEAST = 44.0, 35.0
 """Width and height in px of a card with little on it."""
-WIDEST_ROW, ROW, _BESIDE = 340.0, 25.0, 9.0
+WIDEST_ROW, ROW, _BESIDE = 480.0, 25.0, 9.0
 _GLYPH = 9.0  # radius in px
-_TITLE = 440.0  # px that a title may take where the line above it is shorter
+_TITLE = 560.0  # px that a title may take where the line above it is shorter
 _TITLED, _LINE, _LINES = 9.5, 42.0, 4  # px of its letters, of its first line; its lines at most
 _ROUND = 7.0  # of corners
 
@@ -144,8 +144,13 @@ def muted(words: Sequence[str], most: float = WIDEST) -> list[Line]:
 
 def told(part: Part, most: float = WIDEST) -> list[Line]:
     """What tells it apart behind its label, whose weights it has or when it is there by itself."""
-    marks = (Line(mark, colour=palette.MUTED) for mark in part.marks)
-    return [*muted((*part.arguments, *part.activations), most), *marks]
+    return [*muted((*part.arguments, *part.activations), most), *marked(part, most)]
+
+
+def marked(part: Part, most: float = WIDEST) -> list[Line]:
+    """Whose weights it has, and that it is there in training only."""
+    folded = (fonts.folded(mark.split(" "), SMALL, most, " ") for mark in part.marks)
+    return [Line(text, colour=palette.MUTED) for lines in folded for text in lines]
 
 
 GLYPHS = frozenset({"add", "sub", "mul", "concat"})

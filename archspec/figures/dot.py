@@ -11,6 +11,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from archspec.figures import palette, words
+from archspec.figures.groups import closed
 from archspec.figures.opened import Opened, heading, leading, opened
 from archspec.figures.outline import Part, outline
 from archspec.figures.tree import Element
@@ -119,5 +120,5 @@ def _op(shown: Opened, card: Element) -> dict[str, str]:
 
 
 def _closed(shown: Opened, group: Element) -> dict[str, str]:
-    out = words.shape(shown.graph.steps[group.stop - 1].outs[0])
-    return attributes([heading(group), out], leading(shown.graph, group))
+    rows = [heading(group), closed(shown.graph, group)]
+    return attributes(rows, leading(shown.graph, group))

@@ -21,6 +21,7 @@ from archspec.figures import cards, fonts, palette, words
 from archspec.figures.columns import TORN, Column, Curve, Drawing, columns, folded, passed, within
 from archspec.figures.dot import DENSE, HURRIED
 from archspec.figures.errors import RenderError
+from archspec.figures.groups import closed
 from archspec.figures.opened import Opened, heading, leading, opened, smaller
 from archspec.figures.outline import Part
 from archspec.figures.scene import Box, Group, Mark, Path, Rect, Scene, Stroke, Text
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
     from archspec.analysed import Network
     from archspec.analysis import Row
 
-_SIZE, _SMALL = 11.0, 9.5
+_SIZE, _SMALL, _LEAST = 11.0, 9.5, 9.0
 _EDGE, _HEAD = 20.0, 56.0
 _ROW, _TALL = 22.0, 38.0  # px of an op's card, and of a closed group's
 _TITLE = 13.0  # px that a cluster's heading takes, beside the margin of 8 px
-_NARROWEST, _WIDEST = 74.0, 240.0
+_NARROWEST, _WIDEST = 74.0, 300.0
 _GLYPH = 18.0
 _FAR = 1500  # ranks that edges pass: 0.2 s of Graphviz; four times as many take 8 s
 _FAN = 200  # lines that meet at one card: 3 s of Graphviz; four times as many take minutes
@@ -156,7 +157,7 @@ class _Face:
 
 def _named(name: str, label: Text, room: float) -> list[Text]:
     """A name in bold where the label stands, and the label behind it, as far as there is room."""
-    first = Text(label.x, label.y, name, _SIZE, bold=True).fit(room)
+    first = Text(label.x, label.y, name, label.size, bold=True).fit(room)
     after = first.width + 5 if first.text else 0.0
     second = replace(label, x=label.x + after).fit(room - after)
     return [text for text in (first, second) if text.text]
@@ -167,8 +168,7 @@ def _face(shown: Opened, card: Element, rows: Sequence[Row]) -> _Face:
     params = sum(rows[index].params for index in card.nodes)
     owned = (f"{params:,} parameters",) if params else ()
     if card.children:
-        out = words.shape(graph.steps[card.stop - 1].outs[0])
-        family = leading(graph, card)
+        out, family = closed(graph, card), leading(graph, card)
         tip = ", ".join((heading(card), *owned, words.held(graph.steps[i] for i in card.nodes)))
         return _Face(card.key, card.title, out, family, tip, name=card.name, group=True)
     node = graph.steps[card.start]
@@ -307,8 +307,11 @@ def _frames(
             part = _moved(Box(box.left, top, box.right, bottom), page, down)
             marks: list[Mark] = [Rect(part, fill, _FRAME, 6.0)]
             if torn or top == box.top:
+                lines = _lines(placed, page, down)
                 said = "continued" if torn else group.title
-                marks += _titled(group.name, said, part, _lines(placed, page, down))
+                for text in _titled(group.name, said, part, lines):
+                    if text.bold or not torn or text.text == said:  # half of that word says nothing
+                        marks.append(text)
             found.append(Group(tuple(marks), group.key, heading(group), "group"))
     return found
 
@@ -338,7 +341,9 @@ def _titled(name: str, said: str, box: Box, lines: Sequence[Curve]) -> list[Text
     left, right = widest
     if _wide(name, said) > right - left and " × " in said:
         said = said[said.index(" × ") + 1 :]
-    title = Text(left, box.top + 14, said, _SIZE, colour=palette.MUTED)
+    needed = max(_wide(name, said), 1.0)
+    size = min(_SIZE, max(_LEAST, _SIZE * (right - left) / needed))  # rather smaller than cut
+    title = Text(left, box.top + 14, said, size, colour=palette.MUTED)
     return _named(name, title, right - left)
 
 

@@ -15,13 +15,15 @@ there is left the group Basic with its five ops.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from typing import TYPE_CHECKING
 
+from archspec.figures import words
 from archspec.figures.tree import Element, grown, tree
 
 if TYPE_CHECKING:
-    from archspec.expand.graph import Graph
+    from archspec.expand.graph import Graph, Node
 
 TRAINED = "in training only"
 _MANY = 4  # copies of an item without a name that are worth a group of their own
@@ -55,6 +57,28 @@ def marks(graph: Graph, whole: Element) -> list[str]:
         if element.trained and not element.children:
             found[element.start] += f", {TRAINED}"
     return found
+
+
+def shared(nodes: Sequence[Node], some: Sequence[int]) -> str:
+    """Whose weights some nodes have: all of them another's, part of them, or their own again."""
+    weighty = [nodes[index] for index in some if nodes[index].weights()]
+    owners = [node.tied if node.shared is None else node.shared for node in weighty]
+    others = {owner for owner in owners if owner is not None}.difference(some)
+    if not others:
+        return "shared weights" if any(owner is not None for owner in owners) else ""
+    paths = [nodes[owner].path.split(".") for owner in sorted(others)]
+    same = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
+    part = "" if all(owner in others for owner in owners) else "some "
+    return f"{part}weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}"
+
+
+def closed(graph: Graph, group: Element) -> str:
+    """The second line of a closed group: what leaves it, and whose weights it has, ` = left`."""
+    out = words.shape(graph.steps[group.stop - 1].outs[0])
+    whose = shared(graph.steps, group.nodes)
+    if whose.startswith("weights of "):
+        return f"{out} = {whose.removeprefix('weights of ')}"
+    return ", ".join(filter(None, (out, whose)))
 
 
 def _mark(graph: Graph, whole: Element) -> None:

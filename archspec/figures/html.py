@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from archspec.figures import blocks, cards, fonts, palette, svg, words
+from archspec.figures.groups import closed, marks
 from archspec.figures.groups import groups as opening
-from archspec.figures.groups import marks
 from archspec.figures.plan import Plan, plans, told
 from archspec.figures.seen import along
 from archspec.figures.tree import Element
@@ -147,7 +147,7 @@ class _Data:
         return [
             group.start, group.stop, group.key, group.name, group.title,
             self.lines.of(None if group.instance is None else group.instance.block),
-            self.words(words.shape(self.graph.steps[group.stop - 1].outs[0])),
+            self.words(closed(self.graph, group)),
         ]  # fmt: skip
 
     def _node(self, node: Node, row: Row, behind: Sequence[str]) -> dict[str, Any]:

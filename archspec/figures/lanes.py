@@ -20,8 +20,10 @@ from archspec.figures.wiring import ranks, skips
 if TYPE_CHECKING:
     from archspec.analysed import Network
 
-HEAD, EDGE, LABELS = 58.0, 20.0, 84.0
-"""Px above the lanes, around them, and to the left of them for what they are called."""
+HEAD, EDGE = 58.0, 20.0
+"""Px above the lanes, and around them."""
+LABELS, LABEL = 68.0, 11.0
+"""Px to the left of the lanes for what they are called, at least; and of its letters."""
 LINE = 12.5
 """Px from line to line of a box."""
 AHEAD = 15.0
@@ -56,6 +58,8 @@ class Lanes:
     def __init__(self, network: Network, shown: Outline, size: float, ahead: float = AHEAD) -> None:
         self.network, self.shown, self.size, self.gap = network, shown, size, ahead
         self.level = levels(network, shown)
+        labels = (fonts.width(own.label, LABEL, bold=True) for own in self.level.values())
+        self.labels = max(LABELS, *labels) + 16
         self.faces = {part.key: _face(shown, part, size) for part in shown.parts}
         self.ahead = self._ahead()
         self.x = self._across()
@@ -113,7 +117,7 @@ class Lanes:
         """The left edge of each part: as far right as the longest way to it needs."""
         found: dict[str, float] = {}
         for part in self.shown.parts:
-            x = EDGE + LABELS
+            x = EDGE + self.labels
             for link in self.shown.sources[part.key]:
                 x = max(x, found[link.source] + self._step(link.source, part.key))
             found[part.key] = x
@@ -167,7 +171,8 @@ def _face(shown: Outline, part: Part, size: float) -> tuple[Line, ...]:
     named = part.name and alone and cards.goes_by_name(shown, part)
     said = part.name if named and part.composite else part.counted
     said = f"{part.name}: {said}" if named and not part.composite else said
-    lines = [*cards.muted(part.preactive, _WORDS), Line(said), *cards.told(part, _WORDS)]
+    label = map(Line, fonts.folded(said.split(", "), cards.SMALL, _WORDS))  # of a group several ops
+    lines = [*cards.muted(part.preactive, _WORDS), *label, *cards.told(part, _WORDS)]
     if part.kind != "output":
         lines.append(Line(part.size, bold=True))
     fitted = (line._replace(text=fonts.fit(line.text, size, _WORDS), size=size) for line in lines)

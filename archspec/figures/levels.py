@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from archspec.figures import cards, palette
 from archspec.figures.errors import RenderError
 from archspec.figures.heights import Level
-from archspec.figures.lanes import AHEAD, EDGE, LABELS, LINE, Lanes
+from archspec.figures.lanes import AHEAD, EDGE, LABEL, LINE, Lanes
 from archspec.figures.outline import Fold, Link, Maker, Part
 from archspec.figures.route import Router
 from archspec.figures.scene import Box, Group, Mark, Path, Point, Rect, Scene, Stroke, Text
@@ -83,12 +83,11 @@ class _Sketch:
     def _backs(self) -> list[Mark]:
         found: list[Mark] = []
         for lane in self.lanes.values():
-            box = Box(EDGE + LABELS - 12, lane.top, self.places.width - 8, lane.bottom)
+            box = Box(EDGE + self.places.labels - 12, lane.top, self.places.width - 8, lane.bottom)
             y, remark = box.middle[1] + 4, lane.level.remark
             words = [Text(EDGE, y + 8, remark, 9.5, colour=palette.MUTED)] if remark else []
             y -= 6 if remark else 0
-            label = Text(EDGE, y, lane.level.label, 11.0, bold=True, colour=palette.MUTED)
-            label = label.fit(LABELS - 16)
+            label = Text(EDGE, y, lane.level.label, LABEL, bold=True, colour=palette.MUTED)
             found.append(Group((Rect(box, palette.LANE, None, 3.0), label, *words), role="lane"))
         return found
 

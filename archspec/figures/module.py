@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from archspec.figures import cards, palette
+from archspec.figures import cards
 from archspec.figures.blocks import EDGE, HEIGHT, WIDTH, face, sheet
-from archspec.figures.cards import Face, Line
+from archspec.figures.cards import Face
 from archspec.figures.errors import RenderError
 from archspec.figures.flow import Flow, place
 from archspec.figures.grid import arrange
@@ -103,6 +103,5 @@ def _layout(shown: Outline) -> Flow:
 
 def _face(shown: Outline, part: Part) -> Face:
     """The op, what is fused with it, and the shape where it changes."""
-    marks = (Line(mark, colour=palette.MUTED) for mark in part.marks)
     ahead, notes = cards.muted(part.ahead), cards.muted(part.notes)
-    return face(shown, part, [*ahead, cards.label(part), *notes, *marks])
+    return face(shown, part, [*ahead, cards.label(part), *notes, *cards.marked(part)])

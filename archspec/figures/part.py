@@ -36,8 +36,8 @@ class Part:
     was generated or says the same as `label`.
     `notes` are further words in order: of an op its other arguments ("32 groups"), then what is
     fused behind it ("batch norm", "ReLU"); `ahead` what is fused before it ("flatten").
-    `arguments` are those of the notes that are arguments, `activations` those that are activations;
-    `preactive` what of `ahead` is an activation.
+    `arguments` are those of the notes that are arguments, `activations` those that are activations,
+    of a group without a name all in it; `preactive` what of `ahead` is an activation.
     `marks`: whose weights it has if not its own, and that it is there in training only.
     `held` are the layers in it by their titles and how many of each: "12 layers: conv ×4, …".
     `nodes` are the indices of all graph nodes covered, ascending, of all copies.

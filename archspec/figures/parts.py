@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, takewhile
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from archspec.figures import words
 from archspec.figures.fold import Fold, Folder
 from archspec.figures.fuse import Draft
-from archspec.figures.groups import TRAINED
+from archspec.figures.groups import TRAINED, shared
 from archspec.figures.part import Part
 from archspec.figures.tree import Element
 
@@ -61,6 +61,9 @@ class Describer:
             marks=tuple(filter(None, [self._shared(draft), self._trained(draft)])),
             held=words.held(self.nodes[index] for index in draft.nodes),
         )
+        if draft.kind == "group" and draft.main is None and not self._given(draft):
+            bent = _activations([self.nodes[index] for index in draft.nodes])
+            return replace(found, activations=tuple(dict.fromkeys(bent)))
         return found if draft.main is None or draft.kind == "input" else self._op(found, draft)
 
     def typical(self, draft: Draft) -> Element:
@@ -92,17 +95,11 @@ class Describer:
         )
 
     def _shared(self, draft: Draft) -> str:
-        """Whose weights it has, where it owns none of those it uses; and whose weight, by a tie."""
+        """Whose weights it has; of an op also whose weight, by a tie."""
         tied = None if draft.main is None else self.nodes[draft.main].tied
         if tied is not None:
             return f"weight of {self.nodes[tied].path}"
-        weighty = [self.nodes[index] for index in draft.nodes if self.nodes[index].weights()]
-        owners = [node.shared for node in weighty if node.shared is not None]
-        if not owners or len(owners) < len(weighty):
-            return ""
-        paths = [self.nodes[owner].path.split(".") for owner in owners]
-        same = takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False))
-        return f"weights of {'.'.join(names[0] for names in same) or '.'.join(paths[0])}"
+        return shared(self.nodes, draft.nodes)
 
     def _trained(self, draft: Draft) -> str:
         """What is not there in evaluation says so."""
@@ -126,9 +123,13 @@ class Describer:
             return self._called(self.nodes[draft.main])
         if draft.kind == "block":
             return draft.first.title
+        return self._given(draft) or self._summed(draft)
+
+    def _given(self, draft: Draft) -> str:
+        """What the author called it; "" where that is a number or nothing."""
         scope = self._scope(draft)
         name = scope.path.rpartition(".")[2] if scope is not None and scope.path else ""
-        return name if name and not name.isdigit() else self._summed(draft)
+        return "" if name.isdigit() else name
 
     def _called(self, node: Node) -> str:
         """What an op, a tensor of the network, or an input is called."""

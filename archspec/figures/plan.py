@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archspec.figures import fonts, words
 from archspec.figures.grid import Grid, arrange
-from archspec.figures.groups import follows, marks
+from archspec.figures.groups import closed, follows, marks
 from archspec.figures.tree import Element
 
 if TYPE_CHECKING:
@@ -153,8 +153,7 @@ class _Planner:
         if isinstance(item, Port):
             return 0, 0
         if isinstance(item, Element):
-            out = words.shape(self.graph.steps[item.stop - 1].outs[0])
-            wide = max(_heading(item), fonts.width(out, SIZE - 1))
+            wide = max(_heading(item), fonts.width(closed(self.graph, item), SIZE - 1))
             return _wide(wide + 36), FRAME
         return _wide(max(map(self._line, item.nodes)) + 22), ROW * len(item.nodes)
 

@@ -137,11 +137,14 @@ class _Tower:
         """Which colour is what, and what is not on the way to the output."""
         families = [slab.family for solid in self.solids for slab in solid.slabs]
         families += [part.family for solid in self.solids for _, part in solid.pools]
+        parts = [part for solid in self.solids for part in solid.parts]
+        blocks = {part.family for part in parts if part.composite}
         found: list[Mark] = []
         x = _EDGE
         for family in [kind for kind in _KINDS if kind in families]:
             colours = palette.of(family)
-            word = Text(x + _SWATCH + 5, y, _KINDS[family], SMALL, colour=palette.MUTED)
+            kind = _KINDS[family] + (", blocks with it" if family in blocks else "")
+            word = Text(x + _SWATCH + 5, y, kind, SMALL, colour=palette.MUTED)
             box = Box(x, y - _SWATCH + 1, x + _SWATCH, y + 1)
             found += [Rect(box, colours.fill, Stroke(colours.edge)), word]
             x = word.box.right + 16

@@ -212,7 +212,7 @@ class _Reader:
         if inside is None or any(_side_by_side(inside, merge) for merge in inside.parts):
             return []
         path = _longest(inside)
-        weighty = sum(p.params for p in inside.parts if self._is_map(p))
+        weighty = sum(p.params for p in inside.parts if p.params and self._is_map(p))
         if sum(p.params for p in path) < _COVER * weighty:
             return []
         return [

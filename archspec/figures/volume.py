@@ -211,11 +211,13 @@ def _said(solid: Solid) -> tuple[list[str], list[str]]:
 
 def _told(solid: Solid) -> list[str]:
     """What tells its parts apart from others of their name: arguments, activations and marks."""
-    said = list[str]()
+    arguments, bent, marks = list[str](), list[str](), list[str]()
     for part in solid.parts:
+        arguments += part.arguments
         alone = [part.label] if part.family == "activation" else []
-        said += [*part.preactive, *alone, *part.arguments, *part.activations, *part.marks]
-    return list(dict.fromkeys(said))
+        bent += [*part.preactive, *alone, *part.activations]
+        marks += part.marks
+    return list(dict.fromkeys((*arguments, *bent, *marks)))
 
 
 def _span(names: Sequence[str]) -> list[str]:

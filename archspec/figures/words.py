@@ -49,7 +49,7 @@ def notes(layer: Layer | None, channels: int = 0) -> tuple[str, ...]:
     said = {
         f"{groups} groups": groups not in (None, 1) and not _depthwise(layer, channels),
         f"dilation {each(dilation)}": dilation not in (None, 1),
-        f"{heads} heads": heads is not None,
+        f"{heads} head{'s' * (heads != 1)}": heads is not None,
         f"{values.get('kv_heads')} of key and value": values.get("kv_heads") is not None,
         "causal": values.get("causal") is True,
         "bidirectional": values.get("bidirectional") is True,

@@ -61,6 +61,10 @@ def complaints(program: Program, view: str) -> list[str]:
     words = said(scene)
     found = faults(scene)
     found += [f"a card reads `{word}`" for word in words if re.search(r"\d+ ops\b", word)]
+    found += [f"`{word}` ends in nothing" for word in words if re.search(r"(,\s*|^\s*)$", word)]
+    on_cards = (g for g in scene.marks() if isinstance(g, Group) and g.role in ("card", "glyph"))
+    for group in on_cards:  # beside a volume and on a frame a name may be, its tooltip has it whole
+        found += [f"{word} is cut" for word in _words(group).split(", ") if word.endswith("…")]
     found += _sums(program, view, scene)
     if shown:
         on = {group.key: _words(group) for group in scene.marks() if isinstance(group, Group)}
@@ -98,9 +102,14 @@ def _unsaid(
     """What tells a card of one op from others and does not stand on it."""
     for part in parts:
         nodes = [program.graph.steps[index] for index in part.nodes]
-        if part.composite or part.kind in ("input", "output") or not nodes:
+        if part.kind in ("input", "output") or not nodes:
             continue
         own = words(part)
+        again = [n for n in nodes if n.weights() and (n.shared, n.tied) != (None, None)]
+        if again and not re.search("weights? of|shared weights", own):
+            yield f"`{part.key}` does not say whose weights it has: {own}"
+        if part.composite:
+            continue
         for node in nodes:
             layer = node.layer
             if layer is None or layer.family != "activation" or layer.still_linear:
@@ -109,6 +118,3 @@ def _unsaid(
                 yield f"`{part.key}` does not say {layer.title()}: {own}"
         if all(node.training for node in nodes) and "in training only" not in own:
             yield f"`{part.key}` is there in training only, and does not say so: {own}"
-        weighty = [node for node in nodes if node.weights()]
-        if weighty and all(node.shared is not None for node in weighty) and "weights of" not in own:
-            yield f"`{part.key}` does not say whose weights it has: {own}"

@@ -25,7 +25,7 @@ from archspec.figures import (
     svg,
     tower,
 )  # fmt: skip
-from archspec.figures.outline import outline
+from archspec.figures.outline import Fold, outline
 from archspec.figures.scene import Group, Text
 from archspec.network import Program, load, loads
 from archspec.text.faults import SpecError
@@ -265,3 +265,47 @@ def test_blocks_deep_in_one_another_are_drawn_in_seconds() -> None:
     for view in ("blocks", "graph", "html"):
         assert figure(program, view)
     assert time.process_time() - start < 10  # 1 s; Graphviz alone takes 20 s for all frames
+
+
+ALBERT = """\
+spec: 1
+name: again
+input: [8, 16]
+blocks:
+  Layer: {body: [{residual: [layer_norm, {linear: 32}, gelu, {linear: 16}]}, {linear: 16}, tanh]}
+body:
+  - {id: first, Layer: }
+  - {id: rest, shared: first, repeat: 3}
+  - {id: own, linear: 16}
+  - {id: again, shared: own}
+"""
+
+
+def test_weights_that_some_or_copies_share_are_said() -> None:
+    assert "weights of first" in said(blocks.draw(loads(ALBERT)))
+    some = outline(loads(ALBERT), Fold(2)).parts[-1]
+    assert some.composite
+    assert some.marks == ("shared weights",)
+    apart = outline(loads(ALBERT), Fold(3)).parts
+    assert [part.marks for part in apart if part.composite] == [(), ("some weights of first",)]
+
+
+def test_a_block_of_what_is_a_sequence_or_a_map_is_a_tower() -> None:
+    """What enters a copy is of two axes, and is read as a sequence first."""
+    text = """\
+spec: 1
+name: either
+input: [4, 16]
+body:
+  - {conv: {out: 4, kernel: 3, padding: 1}}
+  - id: stage
+    repeat: 3
+    body:
+      - residual: [{layer_norm: {axis: -1}}, {conv: {out: 4, kernel: 1}}, relu]
+      - prelu
+  - max_pool: 2
+  - flatten
+  - linear: 3
+"""
+    check(loads(text), *SCENES)
+    assert "stage" in said(tower.draw(loads(text)))

@@ -161,17 +161,24 @@ class Program(Network):
         ]
         if not wrong:
             return []
-        from archspec.analysis.unexpected import entered, excess  # only where it is needed
-
         (key, said), *others = wrong  # one change of a network moves them all
         loc = Loc(self.spec.loc.file, ("expect", chosen, key))
         details = tuple(f"`{other}` {text}" for other, text in others)
         if not others and key in _ALONE and expected.keys() >= _ALONE.keys():
             details = (_ALONE[key],)
+        return [Fault("E502", f"`{key}` of `{self.name}` {said}", loc, details=details)]
+
+    def told(self) -> list[Fault]:
+        """The same, with the places that may be why."""
+        from archspec.analysis.unexpected import entered, excess  # only where totals are wrong
+
+        faults = self.faults()
+        if not faults:
+            return []
+        expected = self.spec.expect[self.variant or self.spec.name]
         over = {name: getattr(self.counts, name) - wanted for name, wanted in expected.items()}
-        message = f"`{key}` of `{self.name}` {said}"
         why = excess(self.schedule, over) or entered(self.spec, self._as_expected)
-        return [Fault("E502", message, loc, "", details, why)]
+        return [replace(fault, chain=why) for fault in faults]
 
     def _as_expected(self, spec: Spec) -> bool:
         """Whether another spec gives the totals that this one expects."""
@@ -203,6 +210,8 @@ class Program(Network):
             if faults:
                 wrong[name] = faults
         totals = [name for name, faults in wrong.items() if faults[0].code == "E502"]
+        for name in totals[:1]:  # what others have is said in its complaint
+            wrong[name] = Program(self.source, self.spec, replace(self.choice, variant=name)).told()
         if len(totals) == 1:
             wrong[totals[0]] = [self._of_one(totals[0], wrong[totals[0]][0])]
         return [*_told({**wrong, **self._values_at_fault(wrong)}), *unseen]
@@ -344,7 +353,7 @@ class Run:
 
     def checked(self) -> Program:
         """The program. Raises SpecError, also where its totals are not those that are expected."""
-        faults = self.program.faults()
+        faults = self.program.told()
         if faults:
             raise SpecError(faults, self.program.sources)
         return self.program

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -42,17 +43,21 @@ def find(name: str | Path) -> Path:
 
 def meant(name: str) -> tuple[str, str]:
     """The shipped spec whose name is near, and the variant of it, or "" for either."""
-    from archspec.text import source
     from archspec.text.beside import LIKENESS
     from archspec.text.words import near
 
-    variants = {
-        variant: shipped
-        for shipped in names()
-        for variant in source.read(find(shipped)).data.get("variants", {})
-    }
+    variants = _variants()
     guess = near(Path(name).stem, [*names(), *variants], LIKENESS)
     return (variants[guess], guess) if guess in variants else (guess, "")
+
+
+@cache
+def _variants() -> dict[str, str]:
+    """Variants of shipped specs: the spec of each."""
+    from archspec.text import source
+
+    found = {name: source.read(folder() / f"{name}.yaml").data for name in names()}
+    return {variant: name for name, data in found.items() for variant in data.get("variants", ())}
 
 
 def hint(name: str) -> str:

@@ -41,6 +41,13 @@ SPECS: dict[str, tuple[Callable[[], str], str]] = {
     "fifty thousand names that an op does not know": (
         lambda: "body: [{conv: {" + ", ".join(f"zz{i}: 1" for i in range(50_000)) + "}}]\n",
         "E208"),
+    "fifteen thousand names that a block does not know": (
+        lambda: "blocks:\n  A:\n    params:\n" + each(15_000, "      a@: 1\n")
+        + "    body: [relu]\nbody:\n  - A:\n" + each(15_000, "      x@: 1\n"), "E208"),
+    "two thousand files that are not there": (
+        lambda: "use:\n" + each(2000, "  A@: file_@.yaml\n") + "body: [relu]\n", "E223"),
+    "ten thousand totals of no variant": (
+        lambda: "body: [relu]\nexpect:\n" + each(10_000, "  v@: {params: 0}\n"), "E225"),
     "a long list summed in each of many copies": (
         lambda: 'params: {a: "$(range(9999))"}\n'
         'body: [{repeat: 99999, linear: "$(1 + 0 * sum(a))"}]\n', "E406"),

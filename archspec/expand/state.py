@@ -197,6 +197,13 @@ class State:
         """Whether such a fault is noted of what stands at `loc`, so that no other is said there."""
         return (code, loc.file, loc.path) in self._said
 
+    def once_more(self, code: str, loc: Loc, cause: tuple[object, ...]) -> bool:
+        """Whether a fault of this cause is noted in the block of `loc`, and is now here too."""
+        found = (code, loc.file, block_of(loc), cause) in self._said
+        if found:
+            self._said.add((code, loc.file, loc.path))
+        return found
+
     def said(self, code: str, cause: tuple[object, ...]) -> bool:
         """Whether a fault of this cause is noted, in any block."""
         return any(key[0] == code and key[-1] == cause for key in self._said)

@@ -16,7 +16,7 @@ from archspec.expand.tree import Body, Copy, Value, hides
 from archspec.expressions import Expr
 from archspec.language import Block, Item, Ref
 from archspec.language.names import input_name
-from archspec.text.faults import Loc, Step
+from archspec.text.faults import Loc, Step, unread
 from archspec.text.words import did_you_mean, listed, near
 
 Entry = Named | Copy | Value
@@ -172,11 +172,17 @@ def inside(found: Entry, rest: list[str]) -> tuple[Entry | None, int]:
 
 
 def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None:
-    if state.noted("E312", ref.loc):  # of another copy: its remedy is dear, and nobody reads it
-        return
+    if state.noted("E312", ref.loc) or state.once_more("E312", ref.loc, (head,)):
+        return  # the remedy is dear, and nobody reads it
     known = [name for f in frame.outward() for name in f.names if not name.isdigit()]
     known.append("prev")
     what = f"`{head}`" if head == path else f"`{head}` of `{path}`"
+    message = f"there is no item {what} before this one"
+    if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
+        return
+    if unread(len(state.faults), known):
+        state.fault("E312", message, ref.loc, _SIGHT, cause=(head,))
+        return
     block = next((link.called[0] for link in reversed(state.links) if link.called), None)
     ids = _ids(state, block)
     later = next((item for item in ids.named.get(head, ()) if _beside(item, ref)), None)
@@ -190,13 +196,10 @@ def _nothing(state: State, ref: Ref, path: str, head: str, frame: Frame) -> None
     help = help or did_you_mean("" if ref.path.names else head, known) or _SIGHT
     if head == "prev":
         help = "only `from` knows it: give the item an `id`, and write that"
-    if may_be(head, known, hidden=block_of(ref.loc) in state.overfed):
-        return
     steps = _declared(state, block, near(head, known))
     if later is not None:
         steps = (Step(later.loc, f"`{head}` is here", COMPARE),)
     with state.beside(*steps):
-        message = f"there is no item {what} before this one"
         state.fault("E312", message, ref.loc, help, cause=(head,))
 
 

@@ -20,7 +20,8 @@ LINE = Stroke(palette.LINE, 1.3)
 SKIP = Stroke(palette.SKIP, 1.4, (5.0, 3.0))
 SIZE = Stroke(palette.LINE, 1.0, (1.5, 3.0))
 """Of a link that only a size is read from."""
-WIDEST = 170.0
+WIDEST, FOLDED = 230.0, 170.0
+"""Px that a label may have, and a line of other words."""
 LEAST = 44.0, 35.0
 """Width and height in px of a card with little on it."""
 WIDEST_ROW, ROW, _BESIDE = 480.0, 25.0, 9.0
@@ -137,17 +138,17 @@ def label(part: Part) -> Line:
     return Line(part.label, LABEL, part.composite)
 
 
-def muted(words: Sequence[str], most: float = WIDEST) -> list[Line]:
+def muted(words: Sequence[str], most: float = FOLDED) -> list[Line]:
     """Words in lines of so many px, less than the label."""
     return [Line(text, colour=palette.MUTED) for text in fonts.folded(words, SMALL, most)]
 
 
-def told(part: Part, most: float = WIDEST) -> list[Line]:
+def told(part: Part, most: float = FOLDED) -> list[Line]:
     """What tells it apart behind its label, whose weights it has or when it is there by itself."""
     return [*muted((*part.arguments, *part.activations), most), *marked(part, most)]
 
 
-def marked(part: Part, most: float = WIDEST) -> list[Line]:
+def marked(part: Part, most: float = FOLDED) -> list[Line]:
     """Whose weights it has, and that it is there in training only."""
     folded = (fonts.folded(mark.split(" "), SMALL, most, " ") for mark in part.marks)
     return [Line(text, colour=palette.MUTED) for lines in folded for text in lines]

@@ -24,7 +24,7 @@ from archspec.language.names import COMPANIONS, MODIFIERS, STRUCTURE, is_block
 from archspec.language.weights import Entry, Published, Weights
 from archspec.layers import REGISTRY
 from archspec.layers.complaints import INSTEAD, OUTSIDE
-from archspec.text.faults import Fault, Loc, Step, independent
+from archspec.text.faults import SHOWN, Fault, Loc, Step, independent, unread
 from archspec.text.words import cut, did_you_mean, free, kind, listed, meant, near, written
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ _UNKNOWN = (
     "E221",
 )  # errors of a key that has no meaning
 _QUOTES = "\"'`\u2018\u2019\u201c\u201d\u201e\xab\xbb"
-_SHOWN = 100  # faults that are shown: to look for near words is slow
 # What Pydantic's own types take, by the name of their error.
 _WANTED = {
     "string_type": "text",
@@ -113,21 +112,24 @@ class Complaints:
 
     @property
     def full(self) -> bool:
-        """Whether a further fault is not shown, so that nobody reads what it may mean."""
-        return len(self.faults) >= _SHOWN
+        """Whether no more faults are shown: nobody reads what is meant."""
+        return unread(len(self.faults))
 
     def near(self, word: str, known: Iterable[str], likeness: float = 0.6) -> str:
         """A near word; none where the fault is not shown."""
-        return "" if self.full else near(word, known, likeness)
+        return near(word, self._read(known), likeness)
 
     def did_you_mean(self, word: str, known: Iterable[str]) -> str:
-        return "" if self.full else did_you_mean(word, known)
+        return did_you_mean(word, self._read(known))
+
+    def _read(self, known: Iterable[str]) -> list[str]:
+        """Names among which a word is looked for: of thousands only for the first faults."""
+        names = [] if self.full else [*known]
+        return [] if unread(len(self.faults), names) else names
 
     def free(self, word: str, known: Iterable[str], given: Collection[str]) -> str:
         """The remedy for a key beside those that are given; else what is known."""
-        if self.full:
-            return ""
-        names = list(known)
+        names = self._read(known)
         return free(word, names, given) or did_you_mean("", names)
 
     def unknown(
@@ -276,7 +278,7 @@ class Refused:
         return any(
             self._meant(path, key) in {*heading, "inputs"} or (not path and is_block(key))
             for path, keys in self.extra.items()
-            for key in keys[:_SHOWN]
+            for key in keys[:SHOWN]
         )
 
     def _meant(self, path: Steps, key: str) -> str:
@@ -500,7 +502,7 @@ class Refused:
 
     def _missing(self, path: Steps, key: str, to: Complaints) -> None:
         """A key that is not there, and not misspelt: that is a fault already."""
-        beside = self.extra.get(path, [])[:_SHOWN]
+        beside = self.extra.get(path, [])[:SHOWN]
         other = {key, "sequential"} if key == "body" else {key}
         if (path and beside) or any(self._meant(path, one) in other for one in beside):
             return

@@ -147,8 +147,8 @@ def _used(node: Any, name: str, source: Source, files: Files, to: Complaints) ->
     """The spec of a used file; its faults join this run's."""
     given = {"file": node} if isinstance(node, str) else node
     file = given.get("file") if isinstance(given, dict) else None
-    if not isinstance(file, str) or not file or "$" in file:
-        return None  # refused by its form
+    if not isinstance(file, str) or not file or "$" in file or to.full:
+        return None  # refused by its form, or with all the others
     path: Steps = ("use", name, "file") if isinstance(node, dict) else ("use", name)
     spec = _other(file, path, source, files, to)
     variant = given.get("variant")

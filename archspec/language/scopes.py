@@ -23,12 +23,14 @@ from archspec.language.names import STRUCTURE, is_block
 from archspec.language.refusals import Steps
 from archspec.language.values import REQUIRED, Axis, Init, Ref, Repeat, Value
 from archspec.layers import REGISTRY
+from archspec.text.faults import unread
 from archspec.text.words import cut, free, listed
 
 _NAME = re.compile(r"(?<![A-Za-z0-9_.])[A-Za-z_][A-Za-z0-9_]*")
 
 NOTHING: frozenset[str] = frozenset()
 
+_SOUGHT = 50  # unknown params of one call that are looked for among those that there are
 _VALUES = frozenset({"when", "shortcut_when", "freeze", "expect"})  # fields that may be read from
 
 
@@ -166,43 +168,36 @@ class Scopes:
 
     def totals(self) -> None:
         """The variants that `expect` and `weights` speak of."""
-        for variant in self.spec.expect:
-            self.variant(variant, ("expect", variant), self.spec.expect)
+        self.of_variants(self.spec.expect, ("expect",))
         sources = self.spec.weights.sources if self.spec.weights is not None else {}
         for source, entries in sources.items():
-            for variant in entries:
-                self.variant(variant, ("weights", source, variant), entries)
+            self.of_variants(entries, ("weights", source))
 
-    def variant(self, name: str, path: Steps, beside: Collection[str]) -> None:
-        """Notes a variant that is not there; `beside` are those of the same table."""
-        if name == self.spec.name or name in self.spec.variants:
-            return
-        cause = ("variant", name) if self.spec.variants else ("variants",)
-        said = f"there is no variant `{cut(name)}`"
-        if self.to.full:
-            self.to.add("E225", said, path, on_key=True, cause=cause)
-            return
+    def of_variants(self, table: Collection[str], path: Steps) -> None:
+        """Notes those of a table that are not there."""
         known = dict.fromkeys((self.spec.name, *self.spec.variants))
-        left = [other for other in known if other not in beside]
-        guess = self.to.near(name, left)
-        other = self.spec.name
-        if not guess and other in left and all(one in known for one in beside if one != name):
-            guess = other
-        help = f"did you mean `{guess}`?" if guess else self.to.did_you_mean("", known)
-        self.to.add("E225", said, path, help, on_key=True, cause=cause)
-        self.to.compare(*self._where_variant(name, guess, beside))
+        strange = [name for name in table if name not in known]
+        left = [name for name in known if name not in table] if strange else []
+        only = self.spec.name if len(strange) == 1 and self.spec.name in left else ""
+        before = ""
+        for name in table:
+            if name in known:
+                before = name if name in self.spec.variants else before
+                continue
+            guess = self.to.near(name, left) or only
+            help = f"did you mean `{guess}`?" if guess else self.to.did_you_mean("", known)
+            cause = ("variant", name) if self.spec.variants else ("variants",)
+            said = f"there is no variant `{cut(name)}`"
+            self.to.add("E225", said, (*path, name), help, on_key=True, cause=cause)
+            self.to.compare(*self._where_variant(guess, before))
 
-    def _where_variant(self, name: str, guess: str, beside: Collection[str]) -> tuple[str, Steps]:
+    def _where_variant(self, guess: str, before: str) -> tuple[str, Steps]:
         """What may be meant by a variant that is not there: a sentence, and its place."""
         if guess == self.spec.name:
             return f"the spec is called `{guess}`", ("name",)
         if guess:
             return f"`{guess}` is here", ("variants", guess)
-        names = [*beside]
-        before = [one for one in names[: names.index(name)] if one in self.spec.variants]
-        if not before:
-            return "", ()
-        return f"it would stand behind `{before[-1]}`", ("variants", before[-1])
+        return (f"it would stand behind `{before}`", ("variants", before)) if before else ("", ())
 
     def block(self, block: Block, document: Sight) -> None:
         """Defaults see the params of the document; the body does not."""
@@ -332,20 +327,22 @@ class Scopes:
         params = inside.params if inside is not None else {}
         if not keys:
             return
-        others = [name for name in self.spec.blocks if self.takes_all(name, item.args)]
-        near = any(free(key, params, item.args) for key in keys)
-        if others and len(keys) < len(item.args) and not near:
+        sought = [] if self.to.full else keys[:_SOUGHT]
+        meant = {key for key in sought if free(key, params, item.args)}
+        blocks = self.spec.blocks if sought else ()
+        others = [name for name in blocks if self.takes_all(name, item.args)]
+        if others and len(keys) < len(item.args) and not meant:
             said = f"`{op}` has no parameter{'s' * (len(keys) > 1)} {listed(map(cut, keys))}"
             help = f"did you mean {listed(others, 'or')}? It takes all that is given here"
             cause = ("name" if len(keys) == 1 else "names", op, *keys)
             self.to.add("E208", said, item.key.path, help, on_key=True, cause=cause)
             return
-        strange = [key for key in keys if not free(key, params, item.args)]
+        strange = dict.fromkeys(key for key in keys if key not in meant)
         if strange and 2 * len(keys) > len(item.args):  # another is near to one by chance
-            strange = keys
+            strange = dict.fromkeys(keys)
         if params and len(strange) > 1:
             alone = len(strange) == len(item.args)  # another block may be meant
-            at = item.given if alone else (*item.given, strange[0])
+            at = item.given if alone else (*item.given, next(iter(strange)))
             said = f"`{op}` has no parameters {listed(cut(key) for key in strange)}"
             help = self.to.did_you_mean("", params)
             self.to.add("E208", said, at, help, on_key=True, cause=("names", op, *strange))
@@ -503,7 +500,8 @@ class Scopes:
             # one fault: the block declares no params, or the document, which speaks of them
             none = not sight.params and (bool(owner) or self.needs_params)
             cause = ("params", owner) if none else ("name", owner, name)
-            help = self.to.did_you_mean(name, sight.names(where))
+            seen = () if unread(len(self.to.faults), sight.params) else sight.names(where)
+            help = self.to.did_you_mean(name, seen)
             self.to.add(
                 "E219", f"`{cut(name)}` is not known here", path, help, span=span, cause=cause
             )

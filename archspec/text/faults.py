@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Protocol
 
+_READ, _DEAR = 20, 1000  # faults that have all their remedies, and names of which later ones have
 SHOWN = 100  # faults printed in full; a file that is wrong everywhere is wrong for one reason
 
 
@@ -89,6 +90,14 @@ class CodedError(RuntimeError):
 
     def __str__(self) -> str:
         return f"{self.code} {self.message}" + (f"\n  help: {self.help}" if self.help else "")
+
+
+def unread(faults: int, known: Sized = ()) -> bool:
+    """Whether so many faults are noted that what one more may mean, among these, is not told.
+
+    To find out is slow, of thousands of names: of a text that is wrong everywhere nobody reads it.
+    """
+    return faults >= SHOWN or (faults > _READ and len(known) > _DEAR)
 
 
 def independent(faults: Iterable[Fault]) -> list[Fault]:

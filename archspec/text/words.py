@@ -18,6 +18,7 @@ from operator import eq
 from typing import Any
 
 _FEW = 6  # entries of a list that a sentence shows
+_NAMED = 30  # names in one sentence
 _KNOWN = 24  # names that a remedy lists
 _LIKE = 0.65  # how alike a word is to a name of which it is a slip
 _LONGER = 1  # letters that it has more or less, if it begins in another way
@@ -112,8 +113,10 @@ def kind(value: Any) -> str:
 
 
 def joined(parts: Iterable[object], last: str = "and") -> str:
-    """`a, b and c`."""
-    *before, end = map(str, parts)
+    """`a, b and c`; of very many how many more there are."""
+    named = [*map(str, parts)]
+    more = len(named) - _NAMED
+    *before, end = [*named[:_NAMED], f"{more:,} more"] if more > 1 else named
     return f"{', '.join(before)} {last} {end}" if before else end
 
 

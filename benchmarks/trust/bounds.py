@@ -106,6 +106,17 @@ TEXTS: dict[str, tuple[Callable[[int], str], int]] = {
     "wrong params": (
         _misspelt("params", "  par_@: 1\n", "  - {conv: {out: $pra_@, kernel: 1}}\n"), 12_000
     ),
+    "wrong params of a call": (
+        lambda n: f"blocks:\n  A:\n    params:\n{each(n, '      par_@: 1' + chr(10))}"
+        f"    body: [relu]\nbody:\n  - A:\n{each(n, '      x_@: 1' + chr(10))}",
+        25_000,
+    ),
+    "used files that are not there": (
+        lambda n: f"use:\n{each(n, '  A@: file_@.yaml' + chr(10))}body: [relu]\n", 30_000
+    ),
+    "outputs of nothing": (
+        lambda n: f"body: [relu]\noutputs:\n{each(n, '  o@: x' + chr(10))}", 60_000
+    ),
     "unknown conditions": (_items("  - {relu: , when: $(x@ > 0)}\n"), 25_000),
     "open brackets": (lambda n: "params: {" + "a: $(" * n + "\nbody: [relu]\n", 150_000),
     "open brackets, named": (lambda n: "body: [{conv: {" + each(n, "a@: $(, ") + "}}]\n", 60_000),

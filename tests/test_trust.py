@@ -120,9 +120,9 @@ def test_a_random_spec_is_right_in_all_that_is_said(tmp_path: Path) -> None:
 
 
 def test_figures_of_random_specs_leave_nothing_out(tmp_path: Path) -> None:
-    """One as usual, a larger one, a plain chain."""
+    """A plain chain, one as usual, a larger one."""
     figures = pytest.importorskip("benchmarks.trust.figures")
-    found = [said for seed in range(3) for said in figures.trial(seed, tmp_path)]
+    found = [said for seed in (2, 3, 7) for said in figures.trial(seed, tmp_path)]
     assert not [said for said in found if said.startswith(("WRONG", "CRASH"))]
     assert found.count("blocks right") == 3
     assert found.count("tower right") > 0

@@ -63,7 +63,7 @@ def test_threads_get_what_one_gets(tmp_path: Path) -> None:
     assert outcomes == ["as serial"] * 24
 
 
-@pytest.mark.parametrize("name", ["bounds", "compiling", "figures", "fuzz", "makes"])
+@pytest.mark.parametrize("name", ["bounds", "compiling", "fuzz", "makes"])
 def test_nothing_is_found_in_seconds(name: str) -> None:
     """What was found once stands in tests/bad; other seeds are for the long form."""
     done = engine(name, "--seed", "0", "--budget", "1")
@@ -117,3 +117,12 @@ def test_a_random_spec_is_right_in_all_that_is_said(tmp_path: Path) -> None:
     assert found[:3] == ["right", "backward", "kept to the byte"]
     assert found[3] in ("exported", "not exported: E822")
     assert found[4:] == ["alone to the bit"]
+
+
+def test_figures_of_random_specs_leave_nothing_out(tmp_path: Path) -> None:
+    """A plain chain, one as usual, a larger one."""
+    figures = pytest.importorskip("benchmarks.trust.figures")
+    found = [said for seed in (2, 3, 7) for said in figures.trial(seed, tmp_path)]
+    assert not [said for said in found if said.startswith(("WRONG", "CRASH"))]
+    assert found.count("blocks right") == 3
+    assert found.count("tower right") > 0

@@ -85,6 +85,30 @@ SPECS: dict[str, tuple[Callable[[], str], str]] = {
     "one weight tied five thousand times": (
         lambda: "body:\n  - {id: w, linear: {out: 4, bias: false}}\n"
         + "  - {linear: {out: 4, bias: false}, tie: w}\n" * 5000, ""),
+    "keys that no document has": (
+        lambda: each(8000, "k@: 1\n") + "body: [relu]\n", "E201"),
+    "keys in an item, on one line": (
+        lambda: f"body: [{{linear: 3, {each(8000, 'k@: 1, ')}}}]\n", "E201"),
+    "paths to nothing": (lambda: "body:\n" + each(4000, "  - {from: zz@, relu: }\n"), "E312"),
+    "totals of no variant": (
+        lambda: "body: [relu]\nexpect:\n" + each(8000, "  v@: {params: 1}\n"), "E225"),
+    "variants that set all params": (
+        lambda: f"params: {{{each(120, 'p@: 1, ')}}}\nvariants:\n"
+        + "".join(f"  v{k}: {{{each(120, 'p@: 2, ')}}}\n" for k in range(120))
+        + "body: [relu]\n", ""),
+    "products that are lists": (
+        lambda: "body:\n" + '  - {linear: "$(1 + 0 * len([0] * 9999))"}\n' * 3000, "E406"),
+    "expressions too deep": (
+        lambda: "params:\n" + each(200, f"  a@: $({'-' * 900}1)\n") + "body: [relu]\n", "E405"),
+    "frozen parts, half of which are absent": (
+        lambda: "blocks: {B: {body: [" + each(600, "{id: c@, when: $(@ % 2 == 0), linear: 4}, ")
+        + f"]}}}}\nbody: [{{B: , freeze: [{each(600, 'c@, ')}]}}]\n", ""),
+    "frozen parts without a name, half of which are absent": (
+        lambda: "blocks: {B: {body: [" + each(600, "{when: $(@ % 2 == 0), linear: 4}, ")
+        + f"]}}}}\nbody: [{{B: , freeze: [{each(600, 'linear@@, ')}]}}]\n", ""),
+    "frozen parts that are absent, in each of many calls": (
+        lambda: "blocks: {B: {body: [relu, " + each(60, "{id: c@, when: false, linear: 4}, ")
+        + f"]}}}}\nbody: [{{repeat: 60, B: , freeze: [{each(60, 'c@, ')}]}}]\n", ""),
     "params that read nothing": (
         lambda: "params: {" + each(5000, "a@: 1, ") + "}\nbody: [relu]\n", ""),
 }  # fmt: skip
@@ -175,3 +199,13 @@ def test_of_many_networks_each_may_take_what_one_may() -> None:
     text = f"spec: 1\nname: n\ninput: [3, 4, 4]\nparams: {{a: 3}}\nbody:\n{convs}"
     program = archspec.loads(text, limits=Limits(nodes=100))
     assert all(found is not None for found in program.each({"a": k} for k in range(4, 80)))
+
+
+def test_many_used_files_that_are_not_there(tmp_path: Path) -> None:
+    spec = tmp_path / "many.yaml"
+    spec.write_text(f"{HEAD}use:\n{each(1000, '  A@: resnet_@' + chr(10))}body: [relu]\n")
+    start = time.process_time()
+    with pytest.raises(SpecError) as refused:
+        archspec.load(spec)
+    assert time.process_time() - start < 4  # 0.5 s; minutes where each reads what ships
+    assert {fault.code for fault in refused.value.faults} == {"E101"}

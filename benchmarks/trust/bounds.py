@@ -219,6 +219,107 @@ TEXTS: dict[str, tuple[Callable[[int], str], int]] = {
         99_990,
     ),
     "long ids": (_items(f"  - {{id: {'n' * 3000}@, relu: }}\n"), 300),
+    "keys of a document": (lambda n: each(n, "k@: 1\n"), 90_000),
+    "keys without values": (lambda n: each(n, "k@:\n") + END, 120_000),
+    "keys in an item": (lambda n: f"body: [{{conv: 3, {each(n, 'k@: 1, ')}}}]\n", 80_000),
+    "blocks in an item": (lambda n: f"body: [{{{each(n, 'Conv@: 1, ')}}}]\n", 72_000),
+    "paths to nothing": (_items("  - {from: zz@, relu: }\n"), 40_000),
+    "ids that begin alike": (
+        _items("  - {id: a$(@), relu: }\n  - {from: a$(@)x, relu: }\n"), 18_000
+    ),
+    "products that are lists": (
+        _items('  - {conv: {out: "$(1 + 0 * len([0] * 9999))", kernel: 1}}\n'), 18_000
+    ),
+    "a scalar, very long": (lambda n: f"title: {'x' * n}\n{END}", 10**6),
+    "a path, very long": (lambda n: f"body: [relu, {{from: {'a.' * n}b, relu: }}]\n", 500_000),
+    "digits, very many": (lambda n: f"body: [{{dropout: 0.{'1' * n}}}]\n", 10**6),
+    "tags": (_items("  - !!python/object:os.system {a: @}\n"), 25_000),
+    "anchors and aliases": (lambda n: f"params:\n{each(n, '  a@: &b@ 1' + chr(10))}{END}", 50_000),
+    "keys that are lists": (lambda n: f"params:\n{each(n, '  ? [a, @]' + chr(10))}{END}", 50_000),
+    "huge numbers": (_params("  a@@: $(9**300 * 9**300 // 7**500)\n"), 25_000),
+    "signs that mean nothing": (_params("  a@@: $(\u0663 + \u00e9@)\n"), 30_000),
+    "expressions too deep": (_params(f"  a@@: $({'-' * 900}1)\n"), 1_100),
+    "ternaries in a row": (
+        _items(f"  - {{conv: {{out: $({'1 if 1 == 2 else ' * 40}3), kernel: 1}}}}\n"), 1_200
+    ),
+    "comparisons in a row": (_items(f"  - {{relu: , when: $({'1 <= ' * 150}2)}}\n"), 1_200),
+    "comprehensions in columns": (
+        lambda n: "blocks: {B: {params: {c: required, d: '$([i * 2 for i in c])'}, "
+        "body: [{relu: , when: '$(len([j for j in d if j > 3]) > 0)'}]}}\nbody:\n"
+        f"  - {{repeat: {{x: '$([[i, i] for i in range({n})])'}}, B: '$([k for k in x])'}}\n",
+        3_000,
+    ),
+    "blocks that widen one another": (
+        lambda n: "blocks:\n" + "".join(
+            f"  {a}: {{params: {{w: required, d: required}}, body: [{{id: c, conv: [$w, 1]}}, "
+            f"{{{b}: {{w: $(w + 1), d: $(d - 1)}}, when: $(d > 0)}}]}}\n" for a, b in ("AB", "BA")
+        ).replace("conv: [$w, 1]", "conv: {out: $w, kernel: 1}")
+        + f"body:\n{each(n, '  - A: {w: @@, d: 150}' + chr(10))}",
+        20_000,
+    ),
+    "absent, each behind another": (
+        lambda n: "body:\n  - {id: a0, relu: }\n"
+        + each(n, "  - {id: a@@, from: a@, when: false, relu: }\n"),
+        20_000,
+    ),
+    "variants that set all params": (
+        lambda n: f"params: {{{each(n, 'p@: 1, ')}}}\nvariants:\n"
+        + "".join(f"  v{k}: {{{each(n, 'p@: 2, ')}}}\n" for k in range(n)) + END,
+        320,
+    ),
+    "words that variants set": (
+        lambda n: f"params: {{a: w}}\nvariants:\n{each(n, '  v@: {a: w@}' + chr(10))}body:\n"
+        + each(n, '  - {relu: , when: $(a == "x@")}\n') + "  - relu\n",
+        13_000,
+    ),
+    "totals of variants": (
+        lambda n: f"params: {{a: 1}}\nvariants:\n{each(n, '  v@: {}' + chr(10))}expect:\n"
+        + each(n, "  v@: {params: 12}\n") + END,
+        22_000,
+    ),
+    "shapes that are expected": (_items("  - {relu: , expect: [3, ~, $(4 * 2)]}\n"), 22_000),
+    "a head of all": (
+        lambda n: f"head: [{each(n, 'a@, ')}]\nbody:\n{each(n, '  - {id: a@, relu: }' + chr(10))}",
+        25_000,
+    ),
+    "names of weights": (
+        lambda n: "weights:\n  timm: x\n  rename:\n"
+        + each(n, '    "a@.{i}.": "b{i + @}.{[0, 3, 6][i]}."\n') + END,
+        18_000,
+    ),
+    "weights that are ignored": (
+        lambda n: "weights: {timm: x, ignore: [" + each(n, "'*a*@*b*', ") + f"]}}\n{END}",
+        60_000,
+    ),
+    "inputs in a row": (
+        lambda n: f"spec: 1\nname: t\ninput: {{{each(n, 'i@: [3, 8, 8], ')}}}\nbody:\n"
+        + each(n, "  - {from: [prev, i@], add: }\n  - {conv: {out: 3, kernel: 3, padding: 1}}\n"),
+        9_000,
+    ),
+    "axes of expressions": (
+        lambda n: "spec: 1\nname: t\nparams: {s: 8}\n"
+        f"input: {{{each(n, 'i@: [3, {T@: $(s + @)}], ')}}}\nbody: [{{from: i0, relu: }}]\n",
+        25_000,
+    ),
+    "columns that each item reads": (
+        lambda n: f"body:\n  - repeat: {{{each(n, 'c@: [a, b], ')}}}\n    body:\n"
+        + each(n, '      - {relu: , when: $(c@ == "a")}\n'),
+        15_000,
+    ),
+    "frozen, and absent": (
+        lambda n: "blocks: {B: {body: ["
+        + each(n, "{id: c@, when: $(@ % 2 == 0), conv: {out: 3, kernel: 1}}, ")
+        + f"]}}}}\nbody: [{{B: , freeze: [{each(n, 'c@, ')}]}}]\n",
+        13_000,
+    ),
+    "frozen copies": (
+        lambda n: f"body: [{{id: g, freeze: [{each(n, 'a.@, ')}], "
+        f"body: [{{id: a, repeat: {n}, conv: {{out: 3, kernel: 1}}}}]}}]\n",
+        60_000,
+    ),
+    "files that are not there": (
+        lambda n: f"use:\n{each(n, '  A@: nothing_@' + chr(10))}{END}", 40_000
+    ),
 }  # fmt: skip
 
 

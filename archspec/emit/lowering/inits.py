@@ -147,20 +147,18 @@ class Inits:
         if not (self.rules or self.used or self.both):
             return []
         roots = self.roots
-        leaves = [list(_leaves(r, "", {})) for r in roots]
+        leaves = list(_leaves(roots[0], "", {}))
         lines: list[Stmt] = []
-        loops = [self._rule_loop(scope, roots, leaves[0], self.rules)]
+        loops = [self._rule_loop(scope, roots, leaves, self.rules)]
         for path, called in self.used:  # a file speaks of what is in it, whoever uses it
             inside = list(_leaves(called, "", {}))
             loops.append(self._rule_loop(scope, roots, inside, called.init or {}, path))
         lines += [loop for loop in loops if loop is not None]
         done = scope.unit.filled.union(*(c.filled for c in scope.unit.whole.order))
-        left = [
-            (p, c, f) for p, c, init in leaves[0] if id(c) not in done and (f := _said(c, init))
-        ]
+        left = [(p, c, f) for p, c, init in leaves if id(c) not in done and (f := _said(c, init))]
         if not left:
             return lines
-        paths = [{path: c for path, c, _ in ls} for ls in leaves]
+        paths = [{path: c for path, c, _ in _leaves(root, "", {})} for root in roots]
         fixed = all(set(p) == set(paths[0]) for p in paths)
         named: dict[str, tuple[Filler, dict[str, ast.expr], list[str]]] = {}
         for path, copy, fillers in left:

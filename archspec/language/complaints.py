@@ -179,8 +179,10 @@ class Complaints:
         guess = likely or self.near(word, [*blocks, *ops], 1.0)
         guess = guess or ("" if is_block(word) else self.near(word, [*ops, *blocks], _ALIKE))
         guess = guess or self.near(word, blocks)
-        help = f"did you mean `{guess}`?" if guess else meant(word, ops, _ALIKE) or help
-        help = help if guess in blocks else INSTEAD.get(plain, help)
+        if guess in blocks:
+            help = f"did you mean `{guess}`?"
+        else:  # of several ops that are equally near all are told
+            help = INSTEAD.get(plain) or meant(word, ops, _ALIKE) or help
         self.add("E207", said, path, help, on_key=on_key, cause=cause)
 
 

@@ -90,8 +90,13 @@ def refused(error: SpecError, at: str, variant: str) -> str:
 @cache
 def values(path: Path, kind: str) -> list[Said]:
     """All of a kind that a text says, lists and mappings and what stands in them."""
-    document = yaml.compose(path.read_text(encoding="utf-8"))
-    return [(where, node) for where, node in _inside(document, ()) if MEANT[kind](where)]
+    return [(where, node) for where, node in _every(path) if MEANT[kind](where)]
+
+
+@cache
+def _every(path: Path) -> list[Said]:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [*_inside(yaml.compose(path.read_text(encoding="utf-8"), Loader=loader), ())]
 
 
 def _inside(node: yaml.Node, path: tuple[str, ...]) -> Iterator[Said]:

@@ -263,10 +263,12 @@ class _Compiler:
 
         def run(env: Env) -> Any:
             values = [part(env) for part in parts]
+            if through:
+                _work(env).through(*values)
             try:
                 found = compute(*values)
                 if through:
-                    _work(env).through(*values, found)
+                    _work(env).through(found)
                 if counts:
                     _work(env).on(*values, found)
                 return found

@@ -420,6 +420,7 @@ class _Network:
         Only what a change reaches is inferred again, in the order of computation.
         """
         found: dict[int, Types] = {}
+        self.work += 4 * len(sizes)
         running = self._running(sizes)
         for (index, axis), n in sizes.items():
             (kind,) = found.get(index, self._outs[index])

@@ -29,7 +29,8 @@ OF_NAMES = {
     "activation_unknown", "argument_empty", "axis_of_two_sizes", "block_misspelt",
     "block_misspelt_as_an_op", "block_named_as_residual", "block_param_missing",
     "block_param_unknown", "block_unknown", "block_without_params", "body_in_capitals",
-    "dash_a_line_too_late", "from_input_unknown", "no_operation", "op_of_keras", "op_of_torch",
+    "call_of_forty_unknown_params", "dash_a_line_too_late", "from_input_unknown", "no_operation",
+    "op_of_keras", "op_of_torch",
     "out_missing_without_depthwise", "params_missing_of_variants", "required_misspelt",
     "two_operations", "use_param_unknown", "variant_param_unknown",
 }  # fmt: skip

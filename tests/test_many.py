@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import torch
 from arguments import lies
 
 import archspec
+from archspec.deep import deep
 
 HEAD = "spec: 1\nname: many\ninput: [2, 4, 4]\n"
 
@@ -46,8 +48,23 @@ def test_many_different_paths_have_one_largest_number() -> None:
 def test_blocks_two_hundred_deep(body: str) -> None:
     blocks = some(199, f"  A@: {body}\n") + "  A199: {body: [{conv: {out: 2, kernel: 1}}]}\n"
     program = archspec.loads(f"{HEAD}blocks:\n{blocks}body: [A0]\n")
-    assert list(archspec.build(program)(torch.rand(1, 2, 4, 4)).shape) == [1, 2, 4, 4]
+    with deep():
+        assert list(archspec.build(program)(torch.rand(1, 2, 4, 4)).shape) == [1, 2, 4, 4]
     assert archspec.render(program, None, view="blocks")
+
+
+def test_deep_blocks_within_the_calls_that_python_allows() -> None:
+    blocks = some(199, "  A@: {body: [{residual: [A@@]}]}\n")
+    blocks += "  A199: {body: [{conv: {out: 2, kernel: 1}}]}\n"
+    program = archspec.loads(f"{HEAD}blocks:\n{blocks}body: [A0]\n")
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)  # Python's own; other packages raise it
+    try:
+        model = archspec.build(program)
+    finally:
+        sys.setrecursionlimit(before)
+    with deep():
+        assert list(model(torch.rand(1, 2, 4, 4)).shape) == [1, 2, 4, 4]
 
 
 WIDE = "spec: 1\nname: wide\ninput: [4]\n"

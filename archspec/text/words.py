@@ -165,14 +165,17 @@ def _formed(word: str, name: str) -> bool:
 
 
 def _slip(word: str, name: str) -> int:
-    """2 where two letters changed places: 61 is 16 rather than 19; 1 where one is another, or one
-    is too many or missing; else 0.
+    """2 where two letters changed places (61 is 16 rather than 19) or one is there twice; 1 where
+    one is another, or one is too many or missing; else 0.
     """
     same = sum(takewhile(bool, map(eq, word, name)))
-    word, name = word[same:], name[same:]
+    before, word, name = word[:same], word[same:], name[same:]
     if word[:2] == name[1::-1] and word[2:] == name[2:]:
         return 2
     long = same + len(word) > 3
+    twice = word[:1].isalpha() and before.endswith(word[:1])
+    if long and twice and word[1:] == name:
+        return 2
     return int(long and (word[1:] in (name, name[1:]) or word == name[1:]))
 
 

@@ -177,13 +177,15 @@ class Program(Network):
             return []
         expected = self.spec.expect[self.variant or self.spec.name]
         over = {name: getattr(self.counts, name) - wanted for name, wanted in expected.items()}
-        why = excess(self.schedule, over) or entered(self.spec, self._as_expected)
+        tried = _TRIED * len(self.spec.inputs) * self.schedule.work
+        small = tried <= self.choice.limits.work
+        why = excess(self.schedule, over) or (
+            entered(self.spec, self._as_expected) if small else ()
+        )
         return [replace(fault, chain=why) for fault in faults]
 
     def _as_expected(self, spec: Spec) -> bool:
         """Whether another spec gives the totals that this one expects."""
-        if _TRIED * self.schedule.work > self.choice.limits.work:
-            return False
         with suppress(SpecError):
             found = scheduled(spec, self.variant, limits=self.choice.limits)
             network = Network(self.source, spec, self.variant, found)

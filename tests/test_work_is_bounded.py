@@ -193,6 +193,15 @@ def test_a_variant_counts_with_those_before_it(tmp_path: Path) -> None:
     assert check(2600) == [("W113", "the variant `b` was not looked at: there is too much")]
 
 
+def test_a_wrong_total_of_many_inputs() -> None:
+    inputs = each(2000, "i@: [3, 8], ")
+    text = f"spec: 1\nname: much\ninput: {{{inputs}}}\nbody: [{{from: i0, relu: }}]\n"
+    start = time.process_time()
+    with pytest.raises(SpecError, match="E502 `params` of `much` is 0; the spec expects 7"):
+        archspec.loads(f"{text}expect: {{much: {{params: 7}}}}\n")
+    assert time.process_time() - start < 4  # 0.4 s; a minute, were each input tried otherwise
+
+
 def test_of_many_networks_each_may_take_what_one_may() -> None:
     """So `search` looks at as many as it likes."""
     convs = "".join(f"- conv: {{out: $(a + {k}), kernel: 1}}\n" for k in range(40))

@@ -154,7 +154,9 @@ class Complaints:
             help = "mend that package; what does not need the op works without it"
             self.add("E207", why, path, help, on_key=on_key)
             return
-        likely = likely or self.near(word, blocks, 1.0)
+        ops = [*REGISTRY.names(), *STRUCTURE]
+        if is_block(word) or not self.near(word, ops, 1.0):  # `covn` is no `Conv`
+            likely = likely or self.near(word, blocks, 1.0)
         own = word.rpartition(".")[2]  # nn.Conv2d, tf.keras.layers.Dense
         plain = re.sub("[123]d$", "", own.lower().replace("_", ""))
         ours = {op.replace("_", ""): op for op in REGISTRY.names()}.get(plain)
@@ -175,8 +177,7 @@ class Complaints:
         else:
             said = f"there is no op `{cut(word)}`"
             help = "`archspec list --ops` shows the ops, those of installed packages too"
-        ops = [*REGISTRY.names(), *STRUCTURE]
-        guess = likely or self.near(word, [*blocks, *ops], 1.0)
+        guess = likely or self.near(word, ops, 1.0)
         guess = guess or ("" if is_block(word) else self.near(word, [*ops, *blocks], _ALIKE))
         guess = guess or self.near(word, blocks)
         if guess in blocks:

@@ -120,3 +120,21 @@ def test_shipped_specs_and_plans(tmp_path: Path) -> None:
     found = Counter(one for seed in range(3) for one in values.trial(seed, tmp_path))
     assert not [one for one in found if one[0].isupper()]
     assert sum(found[one] for one in found if one.endswith("own")) >= 1
+
+
+def test_one_number_that_divides_no_width_of_two_blocks() -> None:
+    text = """\
+spec: 1
+name: net
+params: {heads: 9}
+input: {long: [20, 64], short: [16, 64]}
+blocks:
+  Left: {params: {heads: $heads}, body: [{attention: $heads}]}
+  Right: {params: {heads: $heads}, body: [{attention: $heads}, {layer_norm: }]}
+body: [{id: a, from: long, Left: }, {id: b, from: short, Right: }]
+outputs: {a: a, b: b}
+"""
+    with pytest.raises(SpecError) as refused:
+        archspec.loads(text)
+    (fault,) = refused.value.faults
+    assert fault.message.startswith("`heads` of `attention` is 9; it does not divide the 64")

@@ -22,6 +22,7 @@ _KINDS = ("E302", "E303", "E305", "E306")  # of what flows into an item
 _SHAPES = ("E203", *_KINDS, "E304")
 _WIDE = (*_SHAPES, "E408")
 _DIGITS = re.compile(r"\d+")
+_BRACKETS = re.compile(r"\[[^\]]*\]")
 _NOWHERE = ("E312", "E313", "E314", "E318")  # of paths
 _MISSING = ("E312", "E318")
 _ITEM = re.compile(r"there is no item `([^`*]*)|(`[^`]*`) has no (?:part|output)")
@@ -105,7 +106,7 @@ def alike(fault: Fault, other: Fault) -> bool:
     first, second = _compared(fault), _compared(other)
     if first and first[-1:] == second[-1:]:
         return True
-    if fault.code == "E305" and fault.message == other.message:
+    if fault.code == "E305" and _bare(fault) == _bare(other):
         return True
     copies = _copied(fault)
     return bool(copies) and copies == _copied(other) and _plain(fault) == _plain(other)
@@ -179,6 +180,11 @@ RULES: tuple[Rule, ...] = (
     valued,
     endless,
 )
+
+
+def _bare(fault: Fault) -> str:
+    """What is said, without shapes: one number may be wrong for maps of other sizes."""
+    return _BRACKETS.sub("", fault.message)
 
 
 def _compared(fault: Fault) -> list[Step]:

@@ -171,7 +171,8 @@ def _face(shown: Outline, part: Part, size: float) -> tuple[Line, ...]:
     named = part.name and alone and cards.goes_by_name(shown, part)
     said = part.name if named and part.composite else part.counted
     said = f"{part.name}: {said}" if named and not part.composite else said
-    label = map(Line, fonts.folded(said.split(", "), cards.SMALL, _WORDS))  # of a group several ops
+    ops = fonts.folded(said.split(", "), cards.SMALL, _WORDS)  # of a group several
+    label = [Line(t) for op in ops for t in fonts.folded(op.split(" "), cards.SMALL, _WORDS, " ")]
     lines = [*cards.muted(part.preactive, _WORDS), *label, *cards.told(part, _WORDS)]
     if part.kind != "output":
         lines.append(Line(part.size, bold=True))

@@ -265,7 +265,7 @@ class Program(Network):
         return f'<div style="overflow-x: auto">{drawn}</div>\n{report.html(self)}'
 
 
-_TRIED = 50  # what a network that is tried in place of another may take of the work, as a share
+_TRIED = 50  # networks that are tried for each input, and may take the work of one together
 _SENTENCES = 2  # of one complaint, beside its first
 _SHARE = 4  # of the work that is allowed: what may be tried to find a value at fault
 # What one total says of what is wrong, where the other is as expected.

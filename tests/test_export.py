@@ -159,6 +159,12 @@ def test_sizes_that_an_exporter_takes_for_granted(tmp_path: Path) -> None:
         export(build(PADDED), tmp_path / "padded.pt2")
     assert failed.value.help == "with a fixed size for `H` it may hold; nothing was written"
     assert not list(tmp_path.iterdir())
+    two = PADDED.replace("[2, {H: 4}, 4]", "{a: [2, {H: 4}, 4], b: [1, {H: 4}, 4]}")
+    two = two.replace("{id: o, conv: ", "{id: o, from: ab, conv: ")
+    two = two.replace("body:\n", "body:\n  - {id: ab, concat: [a, b]}\n")
+    with pytest.raises(ExportError) as failed:  # an axis of two inputs is named once
+        export(build(two), tmp_path / "two.pt2")
+    assert failed.value.help == "with a fixed size for `H` it may hold; nothing was written"
     export(build(PADDED.replace("{H: 4}", "4")), tmp_path / "padded.pt2")
 
 

@@ -77,8 +77,9 @@ class _Work:
 
     @property
     def sizes(self) -> list[str]:
-        """The names of free axes, less the batch's."""
-        return [name for axes in self.free for name in axes.values() if name != BATCH]
+        """The names of free axes, each once, less the batch's."""
+        names = dict.fromkeys(name for axes in self.free for name in axes.values())
+        return [name for name in names if name != BATCH]
 
 
 Run = Callable[[Sequence["Tensor"]], "list[Tensor]"]

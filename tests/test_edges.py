@@ -216,24 +216,84 @@ def test_closed_by_the_shell(closing: str, here: Path) -> None:
 # ------------------------------------------------------------------ Ctrl-C
 
 
-@pytest.mark.parametrize("after", [0.15, 0.3, 0.5])
-def test_ctrl_c(after: float, here: Path) -> None:
-    """The exit status of what a signal has ended, and nothing half-written."""
-    child = subprocess.Popen(
-        [sys.executable, "-c", "print(flush=True); from archspec.cli import main; main()",
+def gallery(before: str = "") -> subprocess.Popen[str]:
+    """The command as it begins, with a line on stdout, behind so much Python."""
+    return subprocess.Popen(
+        [sys.executable, "-c", f"{before}\nprint(flush=True)\nimport archspec.cli as c; c.main()",
          "gallery", "-o", "page.md"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # `&` ignores it
     )  # fmt: skip
+
+
+def is_interrupted(child: subprocess.Popen[str], here: Path) -> None:
+    """The exit status of what a signal has ended, and nothing half-written."""
+    _, said = child.communicate(timeout=60)
+    assert said.strip() == "interrupted"
+    assert child.returncode in (130, -signal.SIGINT)  # a shell shows both as 130
+    assert not list(here.rglob(".*"))
+    assert not Path("page.md").exists()
+    assert all(f.read_text().endswith("</svg>\n") for f in here.rglob("*.svg"))
+
+
+@pytest.mark.parametrize("after", [0.15, 0.3, 0.5])
+def test_ctrl_c(after: float, here: Path) -> None:
+    child = gallery()
     assert child.stdout is not None
     child.stdout.read(1)  # Python runs
     time.sleep(after + random.random() / 10)
     child.send_signal(signal.SIGINT)
-    _, said = child.communicate(timeout=60)
-    assert child.returncode in (130, -signal.SIGINT)  # a shell shows both as 130
-    assert said.strip() == "interrupted"
-    assert not list(here.rglob(".*"))
-    assert all(f.read_text().endswith("</svg>\n") for f in here.rglob("*.svg"))
+    is_interrupted(child, here)
+
+
+IMPORTED = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "archspec.gallery":
+            try:
+                signal.raise_signal(signal.SIGINT)
+                MORE
+            except KeyboardInterrupt:
+                raise RuntimeError("as `__set_name__` does, before 3.12")
+sys.meta_path.insert(0, Finder())
+"""
+DRAWN = """
+import signal
+from archspec import gallery
+drawn = gallery.entries
+def entries():
+    while True:
+        yield from map(pressed, drawn())
+gallery.entries = entries
+def press():
+    signal.raise_signal(signal.SIGINT)
+"""
+BEFORE = {
+    "an import makes another error of it": IMPORTED.replace("MORE", ""),
+    "an import that lasts": IMPORTED.replace(
+        "MORE", "signal.raise_signal(signal.SIGINT); import time; time.sleep(600)"
+    ),
+    "a library makes another error of it": DRAWN + """
+def pressed(entry):
+    try:
+        press()
+    except KeyboardInterrupt:
+        raise OSError(5, "broken", "library.so")
+""",
+    "a library drops it": DRAWN + """
+class Dropped:
+    __del__ = lambda self: press()
+def pressed(entry):
+    Dropped()
+    return entry
+""",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("before", BEFORE.values(), ids=BEFORE)
+def test_ctrl_c_arrives(before: str, here: Path) -> None:
+    is_interrupted(gallery(before), here)
 
 
 # ------------------------------------------------------------------ narrow terminals

@@ -31,6 +31,7 @@ import archspec
 from archspec.text.faults import SpecError
 from archspec.train import engine, groups, reading, sharding, state
 from archspec.train.errors import TrainError
+from archspec.train.interrupts import Interrupts
 from archspec.train.loading import Order
 from archspec.train.measure import score
 from archspec.train.plan import SCHEDULES
@@ -842,6 +843,22 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> No
     other = build()
     archspec.weights.load(other, state.found(tmp_path / "run", state.LAST) / "model.safetensors")
     assert not changed(weights(whole), other)
+
+
+@pytest.mark.parametrize("numbers", [("SIGTERM", "SIGINT"), ("SIGINT", "SIGTERM")])
+def test_a_second_signal_is_for_who_minded_it_before(numbers: tuple[str, str]) -> None:
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.Signals[numbers[0]])
+            assert interrupts.name == numbers[0]
+            assert not came
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.Signals[numbers[1]])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert came == [signal.SIGINT]
 
 
 def test_a_new_run_gets_a_new_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

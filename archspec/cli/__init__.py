@@ -9,16 +9,17 @@ INTERRUPTED = 130
 
 def main() -> None:
     """The console script. Exit status 0, 1 for faults in the spec, 2 for wrong usage."""
-    try:
-        import atexit  # all that takes time is imported here, where Ctrl-C is caught
-        import gc
-        import signal
+    try:  # all that takes time is imported here, where Ctrl-C is caught
+        from archspec.cli.ctrl_c import Heeded
 
-        from archspec.cli.running import run
+        with Heeded():
+            import atexit
+            import gc
 
-        atexit.register(gc.freeze)  # what is there at the end is not looked through once more
-        code = run()
-        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all is done: let it end
+            from archspec.cli.running import run
+
+            atexit.register(gc.freeze)  # what is there at the end is not looked through once more
+            code = run()
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write("interrupted\n")

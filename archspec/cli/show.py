@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from archspec.cli.ctrl_c import heed
 from archspec.text.faults import SHOWN, Fault, Quoting
 from archspec.text.faults import show as shown
 from archspec.text.words import printable
@@ -53,6 +54,7 @@ def complain(text: str) -> None:
 
 
 def _warn(lines: str) -> None:
+    heed()
     with contextlib.suppress(OSError):
         sys.stderr.write(lines + "\n")
 

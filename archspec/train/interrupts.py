@@ -32,5 +32,8 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.name:
+            before = self._before[signal.SIGINT]
+            if callable(before):
+                before(signal.SIGINT, frame)
             raise KeyboardInterrupt
         self.name = signal.Signals(number).name

@@ -376,9 +376,11 @@ def _colon(spot: Spot) -> Slip:
     if "\n" in text[start:stop]:
         return below_a_value(text, start, _start_of_line(text, at) + _indent(text, at))
     line = _start_of_line(text, at)
-    if equals := re.match(r"[ -]*(\w+) *(=) *\{", text[line:at]):
-        word, place = equals[1], line + equals.start(2)
-        said = f"`=` stands in place of `: ` after `{word}`"
+    if other := re.match(r"[ -]*(\w+) *([=\uff1a]?) *\{", text[line:at]):
+        word, place = other[1], line + other.start(2)
+        said = f"`{other[2]}` stands in place of `: ` after `{word}`"
+        if not other[2]:
+            said, place = f"`:` is missing after `{word}`", line + other.start(1)
         return Slip("E104", said, place, f"write `{word}: {{…}}`")
     said = f"a second `: ` stands on this line, behind `{opening(text[start:stop])}`"
     help = "put the value in quotes, or write a mapping as `{key: value}`"

@@ -89,7 +89,8 @@ def _from_keys(keys: Mapping[str, Any]) -> Source:
         message = (
             f"a plan holds numbers, text, lists and mappings, not {type(bad.args[1]).__name__}"
         )
-        raise TrainError("E801", message, "data sets are given as `data=`") from None
+        help = 'losses and optimizers are named, `optimizer="adam"`; data sets are given as `data=`'
+        raise TrainError("E801", message, help) from None
     return sources.from_text("" if not keys else text, "plan")
 
 

@@ -132,7 +132,8 @@ class Classification(Task):
         if not isinstance(y, Tensor | int) or (isinstance(y, Tensor) and y.ndim):
             shape = list(y.shape) if isinstance(y, Tensor) else type(y).__name__
             said = f"a target is {shape}, not the number of one class"
-            raise TrainError("E804", said, "give y [N] of whole numbers: `y.argmax(1)` of one-hot")
+            made = "`y[:, 0]`" if shape == [1] else "`y.argmax(1)` of one-hot"
+            raise TrainError("E804", said, f"give y [N] of whole numbers: {made}")
         if isinstance(y, Tensor) and y.is_floating_point():
             said = f"targets are {y.dtype}; classes are whole numbers"
             raise TrainError("E804", said, "`y.long()`, or `task: regression` for numbers")

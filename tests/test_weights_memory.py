@@ -58,6 +58,22 @@ def test_a_weight_that_repeats_one_number(model):
     assert "the numbers of `b.bias` share memory" in _refused(model, _source())
 
 
+def test_a_weight_whose_rows_overlap(model):
+    model.b.weight = torch.nn.Parameter(torch.zeros(7).unfold(0, 4, 1))
+    assert "the numbers of `b.weight` share memory" in _refused(model, _source())
+
+
+def test_a_storage_inside_another(model):
+    """The source lies behind a weight that begins later than the array it is a slice of."""
+    array = pytest.importorskip("numpy").arange(40, dtype="float32")
+    model.a.weight.data = torch.from_numpy(array)[8:24].view(4, 4)
+    model.b.bias.data = torch.from_numpy(array[:4])
+    turned = torch.from_numpy(array[12:28]).view(4, 4).t()
+    wanted = turned.clone()
+    archspec.weights.load(model, {**model.state_dict(), "a.weight": turned})
+    assert torch.equal(model.a.weight, wanted)
+
+
 def test_one_buffer_of_two_names(model):
     """As of parameters: it is one weight, and the source must agree."""
     model.a.register_buffer("scale", torch.ones(4))
@@ -79,6 +95,55 @@ def test_tensors_whose_numbers_are_elsewhere(model):
     model.a.register_buffer("scale", imagined)
     with pytest.raises(archspec.weights.WeightsError, match=r"E614 `a\.scale` of the model"):
         archspec.weights.load(model, _source())
+
+
+def test_weights_that_are_not_made_yet(model, tmp_path):
+    source = _source()
+    model.b = torch.nn.LazyLinear(4)
+    for act in (
+        lambda: archspec.weights.load(model, source),
+        lambda: archspec.weights.save(model, tmp_path / "lazy.safetensors"),
+    ):
+        with pytest.raises(archspec.weights.WeightsError, match=r"E614 `b\.weight` of the model"):
+            act()
+    made = archspec.build(archspec.loads(_SPEC))
+    assert "E608 `b.weight` in `state_dict`" in _refused(made, model.state_dict())
+
+
+def test_a_state_of_more_than_tensors(model):
+    """As of layers that torch quantised, and of `get_extra_state`."""
+
+    class Scaled(torch.nn.Linear):
+        def get_extra_state(self):
+            return {"scale": 2}
+
+    model.b = Scaled(4, 4)
+    with pytest.raises(archspec.weights.WeightsError, match=r"E614 `b\._extra_state` of the model"):
+        archspec.weights.load(model, _source())
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (torch.zeros(4, 4, device="meta"), "E614 `b.weight` of the model is on the meta device"),
+        (torch.eye(4).to_sparse(), "E614 `b.weight` of the model is a"),
+        (torch.eye(4, dtype=torch.complex128), "E608 a tensor of the model is torch.complex128"),
+    ],
+)
+def test_weights_that_a_file_does_not_hold(model, tmp_path, weight, said):
+    model.b.weight = torch.nn.Parameter(weight)
+    with pytest.raises(archspec.weights.WeightsError) as refused:
+        archspec.weights.save(model, tmp_path / "b.safetensors")
+    assert said in str(refused.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_view_that_torch_negates_when_it_is_read(model, tmp_path):
+    """As the imaginary part of a conjugate: the sign is not in its memory."""
+    model.b.weight = torch.nn.Parameter(torch._neg_view(torch.eye(4)))
+    archspec.weights.save(model, tmp_path / "b.safetensors")
+    archspec.weights.load(model, tmp_path / "b.safetensors")
+    assert torch.equal(model.b.weight, -torch.eye(4))
 
 
 def test_numbers_beyond_the_range_of_the_model(model):

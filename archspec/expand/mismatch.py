@@ -164,9 +164,17 @@ def projection(copy: Copy, item: Item) -> str:
     """What would make an identity shortcut fit."""
     if copy.branches or copy.shortcut is not None or _ordered(item):
         return ""
-    main, short = (kind.shape for kind in types(copy.taken()))
-    if len(main) != len(short) or len(main) < 2:
+    kinds = types(copy.taken())
+    main, short = (kind.shape for kind in kinds)
+    if len(main) != len(short) or not main:
         return ""
+    if kinds[0].map is False or len(main) == 1:  # features, along the last axis
+        if main[:-1] != short[:-1]:
+            return ""
+        return (
+            f"the main path changes {short[-1]} features into {main[-1]}; give the shortcut a "
+            f"projection, for example\nshortcut: [{{linear: {main[-1]}}}]"
+        )
     ratios = {s // m if m and s % m == 0 else 0 for m, s in zip(main[1:], short[1:], strict=True)}
     if len(ratios) != 1 or 0 in ratios:
         return ""

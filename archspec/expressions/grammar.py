@@ -211,6 +211,10 @@ def _check_tokens(text: str) -> None:
 
 def _refuse_character(text: str, at: int) -> NoReturn:
     two, one = text[at : at + 2], text[at]
+    if one == "=" and text[:at].endswith(("!=", "==")):  # `!==`, as JavaScript has it
+        start, sign = at - 2, text[at - 2 : at]
+        rule = f"`{sign}=` has no meaning in an expression"
+        raise ExpressionError(rule, start, at + 1, "E123", f"write `{sign}`")
     if one in "'\"":
         if "\\" in text[at:]:
             raise ExpressionError("a text in an expression has no backslash", at, at + 1, "E122")

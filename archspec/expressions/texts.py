@@ -13,6 +13,7 @@ from archspec.text.words import cut, show
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _BRACES = re.compile(r"\$\{(\w+)\}")
+_ONE = re.compile(r"[\w.]+(\([^()]*\))?")  # a name, a field, a number or a call
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +124,8 @@ def _left_over(text: str, start: int, end: int) -> str:
 def _spliced(text: str, start: int, end: int) -> NoReturn:
     inner = text[start + 1 : end]
     inner = inner[1:-1] if inner.startswith("(") else inner
+    if not _ONE.fullmatch(inner) and (text[:start] + text[end:]).strip(_SIGNS):
+        inner = f"({inner})"  # `$(a + 1)*2` is `$((a + 1)*2)`
     whole = f"{text[:start]}{inner}{text[end:]}"
     help = "write `$$` for a dollar sign"
     apart = not text[:start][-1:].isalnum() and not text[end:][:1].isalnum()

@@ -8,6 +8,7 @@ What an op takes, its layer says (`archspec.layers.examine`); what a block takes
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -49,7 +50,10 @@ def of_op(
     op, known, main = cls.op, cls.model_fields, cls.main()
     a_word = isinstance(node, str) and "$" not in node
     if cls.takes == ("*",) and a_word and not (main and cls.accepts(main, node)):
-        help = f"write `{op}: [prev, {cut(node)}]`; all copies of one item are `{cut(node)}.*`"
+        names = [name for name in re.split(r"[\s,;+]+", node) if re.search(r"\w", name)]
+        help = f"write `{op}: [{cut(', '.join(names))}]`"
+        if names == [node]:
+            help = f"write `{op}: [prev, {cut(node)}]`; all copies of one item are `{cut(node)}.*`"
         faults.add(steps, "E204", f"`{op}` takes its inputs as a list", help)
         return {}
     given = {} if node is None else node
@@ -79,14 +83,16 @@ def of_op(
         if bad.code != "E209" or not misspelt:  # what is misspelt is not missing as well
             code: Any = bad.code
             on_key = bad.field not in where or bad.field not in known
-            help = bad.help or (_inputs_beside(cls, node) if bare else "")
+            help = (_meant_by(cls, node) if bare else "") or bad.help
             fault = refuse(code, bad.message, help, on_key=on_key)
             faults.append((where.get(bad.field or "", steps), fault))
     return args
 
 
-def _inputs_beside(cls: type[Layer], node: Any) -> str:
-    """Names in a list where a parameter stands are inputs, as those of a merge are."""
+def _meant_by(cls: type[Layer], node: Any) -> str:
+    """A width where a norm is, as torch's take it; names in a list, which are inputs."""
+    if cls.main() == "eps" and type(node) is int:
+        return f"write `{cls.op}` alone: its channels are inferred"
     several = len(cls.takes) > 1 and isinstance(node, list) and node
     if not several or not all(isinstance(name, str) for name in node):
         return ""

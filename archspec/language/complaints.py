@@ -351,10 +351,16 @@ class Refused:
                 help = f"write `{before[-1]}: {cut(str(path[-1]))}`"
                 to.add("E104", said, before, help, on_key=True)
                 found |= {before, path}
-            elif isinstance(value, str) and before in wrong and not str(path[-1]).isidentifier():
+            elif isinstance(value, str) and before in wrong:
+                op = REGISTRY.get(str(before[-1]))
                 text = cut(f"{value},{path[-1]}".strip(_QUOTES))
+                help = f'write `{before[-1]}: "{text}"`'
+                if str(path[-1]).isidentifier():
+                    if op is None or op.takes != ("*",):
+                        continue
+                    help = f"write `{before[-1]}: [{cut(f'{value}, {path[-1]}')}]`"
                 said = f"the text of `{before[-1]}` ends at its `,`, since it stands in braces"
-                to.add("E104", said, before, f'write `{before[-1]}: "{text}"`')
+                to.add("E104", said, before, help)
                 found |= {before, path}
         return found
 
@@ -493,7 +499,7 @@ class Refused:
         guess = self._meant((), key)
         if guess and not key.isidentifier():
             return f"write `{guess}: …`"
-        if is_block(key):
+        if is_block(key) and guess != key.lower():
             return "a block stands below `blocks`, indented"
         return f"did you mean `{guess}`?" if guess else ""
 

@@ -121,7 +121,7 @@ Count = Annotated[int, Whole(0)]
 Axis = Annotated[int, Whole()]
 Number = Annotated[float, Real()]
 Positive = Annotated[float, Real(above=0)]
-Epsilon = Annotated[float, Real(0)]
+Epsilon = Annotated[float, Real(0, 1)]
 Probability = Annotated[float, Real(0, 1)]
 Flag = Annotated[bool, Switch()]
 

@@ -29,8 +29,8 @@ from archspec.layers.fields import (
     Epsilon,
     Flag,
     Number,
-    Positive,
     Probability,
+    Real,
     Says,
     Size,
     Whole,
@@ -99,7 +99,7 @@ class BatchNorm(ChannelNorm):
         ({}, ((4, 5, 6, 7),)),
     )
 
-    eps: Positive = Field(1e-5, description="added to the variance")
+    eps: Annotated[float, Real(above=0, most=1)] = Field(1e-5, description="added to the variance")
     momentum: Annotated[Probability | None, Says("a number from 0 to 1, or null")] = Field(
         0.1, description="share of a batch in the running statistics; null: a plain mean"
     )

@@ -18,6 +18,7 @@ from archspec.text.words import character, opening
 _WORD = r"[A-Za-z_][A-Za-z0-9_]*"
 _GLUED = re.compile(rf"({_WORD}):(?!//)(\S.*)")
 _NO_COLON = re.compile(rf"({_WORD}) +([^\s:]+)")
+_NUMBERS = re.compile(r" *\(?[-\w.]+\)?(?=\s*[,}])(?:,\s*\(?[-\w.]+\)?(?=\s*[,}]))*")
 _OTHER_COLON = re.compile(rf"({_WORD})( *=+ *| +)([^\s=:]\S*)")
 _STRAY = re.compile(r"[^\w\s{}\[\]\"'$+~.-] +(\S.*)")  # a sign that begins no value, and one
 _BEFORE = re.compile(r"[ -]*")  # what may stand before the first word of a line
@@ -239,6 +240,31 @@ def no_colon(text: str, start: int, stop: int) -> Slip | None:
         said = f"`=` stands where `:` is meant, after `{found[1]}`"
         return Slip("E104", said, start, help, stop)
     return Slip("E104", f"`:` is missing after `{found[1]}`", start, help, stop)
+
+
+def without_brackets(text: str, key: str, mark: tuple[int, ...]) -> Slip | None:
+    """`{n: 1, 2, 2}`: a list, or a decimal comma, of which a number at `mark` is made a key."""
+    start = text.rfind(f"{key}:", 0, mark[0])
+    found = _NUMBERS.match(text, start + len(key) + 1)
+    if found is None or found.end() <= mark[0] or not start + 1:
+        return None
+    values = [value.strip(" ()\n") for value in found[0].strip().split(",")]
+    help = f"write `{key}: [{opening(', '.join(values))}]`"
+    if re.fullmatch(r"\d+(,\d{3})+", found[0].strip()):
+        help = f"write `{key}: {opening(''.join(values))}`"
+    elif re.fullmatch(r"\d+,\d+", found[0].strip()):
+        help = f"write `{key}: {opening('.'.join(values))}`"
+    said = f"the value of `{key}` ends at its `,`, since it stands in braces"
+    return Slip("E111", said, mark[0], help, found.end())
+
+
+def without_key(text: str, mark: tuple[int, ...]) -> Slip | None:
+    """`{6, 5, padding: 2}`: numbers by their order, of which keys are made."""
+    found = _NUMBERS.match(text, mark[0])
+    if found is None:
+        return None
+    said = f"`{opening(found[0])}` stands in braces without its key"
+    return Slip("E111", said, mark[0], "write each value as `key: value`", found.end())
 
 
 def no_space_before(sign: int) -> Slip:

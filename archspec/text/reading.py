@@ -294,6 +294,8 @@ class Reading:
 
     def twice(self, key: str, first: Mark, again: Mark) -> None:
         """A key that its mapping has already."""
+        if self.told(again):
+            return
         one, other = (self.text.count("\n", 0, mark[0]) + 1 for mark in (first, again))
         where = f"twice on line {one}" if one == other else f"on line {one} and on line {other}"
         self.note("E106", f"`{opening(key)}` is given {where}", again, "remove one of them")
@@ -366,18 +368,28 @@ class Reading:
             said = "a merge key `<<` is not part of the language"
             self.note("E109", said, mark, "use a block with params")
         elif not isinstance(self.plain(key, mark), str):
+            if self.told(mark):
+                return
             if comma := self.comma(key, mark):
                 self.add(comma)
                 return
             help = f'write "{opening(key)}" in quotes if a name is meant'
             self.note("E111", f"the key `{opening(key)}` is not text", mark, help)
 
+    def told(self, mark: Mark) -> bool:
+        """Whether the complaint before speaks of it: of several numbers without a key."""
+        return bool(self.slips) and self.slips[-1].start <= mark[0] < (self.slips[-1].stop or 0)
+
     def comma(self, key: str, mark: Mark) -> Slip | None:
-        """`{kernel, 3}`, where a number cannot be a key."""
+        """`{kernel, 3}`, `{kernel: 3, 3}`, where a number cannot be a key."""
         top = self.open[-1]
         before = str(next(reversed(top.data), ""))
-        if not top.flow or not before.isidentifier() or top.data[before] is not None:
+        if top.flow and not top.data:
+            return misread.without_key(self.text, mark)
+        if not top.flow or not before.isidentifier():
             return None
+        if top.data[before] is not None:
+            return misread.without_brackets(self.text, before, mark)
         start, stop = top.marks[before][:2]
         if self.text[stop : mark[0]].strip() != ",":
             return None

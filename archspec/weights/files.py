@@ -279,6 +279,10 @@ def save(
     if path.suffix != _ENDING:  # torch.load would say of a .pt that its key is invalid
         message = f"`{path}` would be a safetensors file by another name"
         raise WeightsError("E603", message, f"name it `{path.stem or 'weights'}{_ENDING}`")
+    for name, value in tensors.items():
+        if value.is_meta:
+            message = f"`{name}` of the model is on the meta device: it has a shape and no numbers"
+            raise WeightsError("E614", message, "build it where it is to be, and load its weights")
     try:
         with replacing(path, _ours, force=force) as temporary:
             written(tensors, temporary, metadata)
@@ -286,6 +290,11 @@ def save(
         raise WeightsError("E603", str(error), f"{said('force')} replaces it") from None
     except OSError as failed:
         raise WeightsError("E603", f"`{path}` cannot be written: {failed.strerror}") from None
+    except KeyError as dtype:
+        message = f"a tensor of the model is {dtype}, which safetensors files do not hold"
+        raise WeightsError(
+            "E608", message, "convert it, or save its state_dict with torch"
+        ) from None
 
 
 def written(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str]) -> None:
@@ -329,7 +338,7 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     seen: set[int] = set()
     found = {}
     for name, value in tensors.items():
-        value = value.contiguous()
+        value = value.resolve_conj().resolve_neg().contiguous()
         place = value.untyped_storage().data_ptr()
         found[name] = value.clone() if place in seen else value
         seen.add(place)

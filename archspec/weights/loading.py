@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -104,7 +105,7 @@ def load(
     how = _How(state, source, from_spec, allow, adapt_input, cast, entry, prefix, ties)
     with _compared(title, program, wanted, how) as (report, archive):
         new = transfer.values(report, archive)
-    own = sorted(map(_memory, tensors.values()))
+    own = _reaching(map(_memory, tensors.values()))
     apart = {  # of a source that is the model's own, nothing may change before it is read
         name: value.clone() if _meets(value, own) else value for name, value in new.items()
     }
@@ -143,8 +144,13 @@ def _span(value: Tensor) -> tuple[int, int]:
 
 
 def _repeats(value: Tensor) -> bool:
-    """Whether several of a tensor's numbers are one in memory, as `expand` makes them."""
-    return any(n > 1 and not step for n, step in zip(value.shape, value.stride(), strict=True))
+    """Whether numbers of a tensor may be one in memory, as `expand` and `unfold` make them."""
+    reach = 0  # of the axes of smaller steps
+    for step, n in sorted(zip(value.stride(), value.shape, strict=True)):
+        if n > 1 and step <= reach:
+            return True
+        reach += (n - 1) * step
+    return False
 
 
 def _memory(value: Tensor) -> tuple[int, int]:
@@ -153,11 +159,22 @@ def _memory(value: Tensor) -> tuple[int, int]:
     return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
 
 
-def _meets(value: Tensor, places: list[tuple[int, int]]) -> bool:
-    """Whether it may share bytes with one of places, in order and apart or the same.
+def _reaching(places: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Places in order, each with the farthest end so far.
 
-    A storage may lie inside another: of a slice of an array of numpy, for one. What processes
-    share may be mapped at several places.
+    A storage may lie inside another: of a slice of an array of numpy, for one.
+    """
+    found = sorted(places)
+    return [
+        (start, end)
+        for (start, _), end in zip(found, accumulate((e for _, e in found), max), strict=True)
+    ]
+
+
+def _meets(value: Tensor, places: list[tuple[int, int]]) -> bool:
+    """Whether it may share bytes with one of the places that `_reaching` gave.
+
+    What processes share may be mapped at several places.
     """
     start, stop = _memory(value)
     before = bisect_left(places, (stop, 0)) - 1

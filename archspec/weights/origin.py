@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from archspec import network
 from archspec.weights.errors import WeightsError
-from archspec.weights.recipes import elsewhere, twins
+from archspec.weights.recipes import elsewhere, odd, twins
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,11 +61,15 @@ def state(model: nn.Module) -> dict[str, Tensor]:
     if not callable(getattr(model, "state_dict", None)):
         message = f"weights are loaded into a module, and saved of one, not {type(model).__name__}"
         raise WeightsError("E617", message, "archspec.build(…) makes one")
+    from torch.nn.parameter import is_lazy
+
     found: dict[str, Tensor] = model.state_dict(keep_vars=True)
     for name, value in found.items():
-        if elsewhere(value):
+        if elsewhere(value) or odd(value):
             message = f"`{name}` of the model is a {type(value).__name__}, no plain tensor"
             help = "load before it is sharded or quantised; save its full state_dict with torch"
+            if is_lazy(value):
+                help = "run the model once: a lazy layer makes its weights then"
             raise WeightsError("E614", message, help)
     return found
 

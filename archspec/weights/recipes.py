@@ -54,13 +54,17 @@ def odd(value: Tensor) -> bool:
     return value.layout is not strided or value.is_quantized or value.is_nested
 
 
-def elsewhere(value: Tensor) -> bool:
-    """Whether a tensor's numbers are not in it: on several processes (DTensor), packed, imagined.
+def elsewhere(value: Any) -> bool:
+    """Whether a value's numbers are not in it: on several processes (DTensor), packed, imagined.
 
     Such a subclass of Tensor has its own way to compute, which `copy_` and files know nothing of.
+    A lazy layer's weights are not made yet; a quantised one has more in its state than tensors.
     """
     from torch import Tensor
+    from torch.nn.parameter import is_lazy
 
+    if not isinstance(value, Tensor) or is_lazy(value):
+        return True
     return type(value).__torch_dispatch__ is not Tensor.__torch_dispatch__
 
 

@@ -107,6 +107,15 @@ BODIES = {
     "attention whose features are not innermost": "conv: {out: 8, kernel: 3}\nid: q, flatten: 1\n"
     "id: h, unflatten: {axis: 0, shape: [2, 4]}\nid: t, permute: [0, 2, 1]\n"
     "from: [t, t, t], dot_attention: \nsin",
+    "attention gives what lies as its query": "flatten: 1\npermute: [1, 0]\nid: x, linear: 8\n"
+    "unflatten: {axis: 1, shape: [2, 4]}\nid: q, permute: [1, 0, 2]\n"
+    "from: [q, q, q], dot_attention: \npermute: [1, 0, 2]\nflatten: 1\nlinear: 3",
+    "local responses of a volume that is turned": "conv: {out: 4, kernel: 3}\n"
+    "unflatten: {axis: 0, shape: [2, 2]}\npermute: [0, 3, 2, 1]\nlocal_response_norm: 2\n"
+    "flatten\nlinear: 3",
+    "they in a sequential": "id: s, sequential: [conv: {out: 4, kernel: 3}, "
+    "unflatten: {axis: 0, shape: [2, 2]}, permute: [0, 3, 2, 1], "
+    "local_response_norm: 2, flatten, linear: 3]",
     "there and back": "conv: {out: 4, kernel: 3}\npermute: [1, 2, 0]\ngelu\npermute: [2, 0, 1]\n"
     "flatten\nlinear: 3",
     "a norm over channels": "conv: {out: 4, kernel: 3}\nlayer_norm: {axis: channels}\nflatten\n"

@@ -107,7 +107,7 @@ def test_what_lies_in_other_ways_keeps_what_torch_keeps(tmp_path: Path) -> None:
     seed = [op for op, _, _ in layouts.cases()].index("pixel_unshuffle")
     found = set(layouts.trial(seed, tmp_path))
     assert "kept to the byte" in found
-    assert not [said for said in found if said.startswith("KEPT")]
+    assert not [said for said in found if said.startswith(("KEPT", "FAILS"))]
 
 
 def test_a_random_spec_is_right_in_all_that_is_said(tmp_path: Path) -> None:

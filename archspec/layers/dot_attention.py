@@ -14,9 +14,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, TensorType
+from archspec.layers.base import WHOLE, Arg, Call, Kept, Layer, Mismatch, Reach, Shape, TensorType
 from archspec.layers.fields import Flag, Positive, Probability
-from archspec.layers.strides import Lying, foldable
+from archspec.layers.strides import Lying, Strides, cellwise, foldable
 from archspec.layers.window import expect_dtype
 from archspec.text.words import joined
 
@@ -134,15 +134,22 @@ class DotAttention(Layer):
     def keeps_as_they_lie(
         self, ins: tuple[TensorType, ...], given: Mapping[int, Lying]
     ) -> Kept | None:
-        """Fused kernels take what has its features innermost."""
-        fused = all(given[place][1][-1] == 1 for place in range(3))
-        return None if fused else self._keeps_weights(*ins)
+        return None if self._fused(*given.values()) else self._keeps_weights(*ins)
+
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        """Of fused kernels as the query does."""
+        return cellwise(out, given[:1]) if self._fused(*given) else None
 
     def copies(self, place: int, given: Mapping[int, Lying]) -> int:
         """One of the value, where torch multiplies it by the weights itself."""
-        alone = not self.keeps(*(TensorType(given[i][0][1:]) for i in sorted(given))).outputs
-        strided = any(given[i][1][-1] != 1 for i in range(3))
-        return int(place == _VALUE and (alone or strided) and not foldable(given[place], 2))
+        alone = place == _VALUE and not self._fused(*given.values())
+        return int(alone and not foldable(given[place], 2))
+
+    def _fused(self, *given: Lying) -> bool:
+        """Whether torch has a kernel: with heads, features innermost, the value's as many."""
+        (query, _), _, (value, _), *_ = given
+        inner = all(strides[-1] == 1 for _, strides in given[:3])
+        return inner and len(query) == 4 and query[-1] == value[-1] and not self.dropout
 
     def _keeps_weights(self, *ins: TensorType) -> Kept:
         query, key, value = ins[:3]

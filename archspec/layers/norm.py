@@ -242,6 +242,25 @@ class LocalResponseNorm(Norm):
         # the input, its padded squares, the sum under the exponent and the divisor
         return Kept(inputs=(0,), bytes=padded + 2 * t.bytes)
 
+    def lies(self, out: Shape, *given: Lying) -> Strides | None:
+        return super().lies(out, *given) if self.as_it_lies(len(out) - 1) else None
+
+    def copies(self, place: int, given: Mapping[int, Lying]) -> int:
+        return int(not self.as_it_lies(len(given[0][0]) - 1) and not is_in_order(given[0]))
+
+    def call(self, t: TensorType) -> Call:
+        made = super().call(t)
+        return made if self.as_it_lies(t.rank) else replace(made, forward="self(x0.contiguous())")
+
+    def module(self, t: TensorType) -> Call:
+        made = super().call(t)
+        return made if self.as_it_lies(t.rank) else replace(made, target="LocalResponseNorm3d")
+
+    @staticmethod
+    def as_it_lies(rank: int) -> bool:
+        """Whether torch takes it so; of a volume it takes a view with two axes of space as one."""
+        return rank < 4
+
 
 _Over = Annotated[
     Axis | Axes,

@@ -63,7 +63,7 @@ def compared(text: str, what: str) -> str:
         few = PAGES if "lstm" in what else FEW
         found = of_a_sample(network_class(program)(), lambda n: inputs(program, n), few)
     except (RuntimeError, IndexError, ValueError) as failed:
-        return f"refused by torch: {failed}"
+        return f"FAILS: {failed}: {what}"
     return "kept to the byte" if said == found else f"KEPT: {said} said, {found:.0f}: {what}"
 
 
@@ -92,6 +92,7 @@ def layouts(s: Shape) -> dict[str, Laid]:
         found["a part of the last"] = (*s[:-1], s[-1] + 2), [_part(-1, s[-1])]
         found["channels last, a part"] = (*s[1:], s[0] + 2), [back, _part(0, s[0])]
         found["channels last, repeated"] = (*s[1:], 1), [back, {"expand": [s[0], *[-1] * (n - 1)]}]
+        found["exchanged"] = (s[1], s[0], *s[2:]), [{"permute": [1, 0, *range(2, n)]}]
     return found
 
 
@@ -137,4 +138,4 @@ def inputs(program: Program, many: int) -> list[Tensor]:
 def _drawn(many: int, t: TensorType) -> Tensor:
     if t.dtype == "float":
         return torch.rand(many, *t.shape)
-    return torch.randint(0, 2, (many, *t.shape)).to(_DTYPES[t.dtype])
+    return torch.zeros(many, *t.shape, dtype=_DTYPES[t.dtype])  # a place that any map has

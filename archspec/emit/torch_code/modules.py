@@ -684,6 +684,13 @@ class Maxout(nn.Module):
         return parts.amax(self.dim if self.dim < 0 else self.dim + 1)
 
 
+class LocalResponseNorm3d(nn.LocalResponseNorm):
+    """Local response normalisation of volumes, however they lie in memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.contiguous())
+
+
 class AddNumber(nn.Module):
     """The input plus a number."""
 

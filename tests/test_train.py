@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import json
 import math
+import multiprocessing
 import os
 import pickle
 import runpy
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -843,6 +845,37 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> No
     other = build()
     archspec.weights.load(other, state.found(tmp_path / "run", state.LAST) / "model.safetensors")
     assert not changed(weights(whole), other)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_what_reads_as_well(tmp_path: Path, number: int) -> None:
+    """As schedulers and terminals send it: to each process of a group."""
+    update = engine.Training.update
+
+    def asked(self: Any, *args: Any) -> None:
+        update(self, *args)
+        reading = [str(child.pid) for child in multiprocessing.active_children()]
+        subprocess.run(["kill", f"-{int(number)}", *reading, str(os.getpid())], check=True)
+        time.sleep(0.2)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.Training, "update", asked)
+        with pytest.raises(TrainError, match="E809 SIG"):
+            fit(build(), RAW | {"workers": 2}, quiet=True, log={"folder": str(tmp_path / "run")})
+    assert resume(tmp_path / "run", RAW, quiet=True).metrics
+
+
+def test_an_ignored_signal_stays_ignored() -> None:
+    """Of `nohup`, and of `&` in a script."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with Interrupts() as interrupts:
+            signal.raise_signal(signal.SIGINT)
+            assert not interrupts.name
+            signal.raise_signal(signal.SIGTERM)
+            assert interrupts.name == "SIGTERM"
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("numbers", [("SIGTERM", "SIGINT"), ("SIGINT", "SIGTERM")])

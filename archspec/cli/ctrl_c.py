@@ -27,6 +27,7 @@ _CLOCK = getattr(signal, "SIGALRM", None)  # None: on Windows nothing is put off
 
 _sent = _put_off = False
 _home: FrameType | None = None
+_before: dict[int, Any] = {}  # who minded a signal
 
 
 class Heeded:
@@ -37,25 +38,21 @@ class Heeded:
 
     def __enter__(self) -> None:
         global _home
-        self._before: dict[int, Any] = {}
         self._hook = sys.unraisablehook
-        _home = sys._getframe(1)
-        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-            return  # somebody else minds it, or nobody should
-        try:
-            for number in (signal.SIGINT, _CLOCK):
-                if number is not None:
-                    self._before[number] = signal.signal(number, _interrupt)
-        except ValueError:
-            pass  # not the main thread: signals reach no other
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nobody else minds it
+            try:
+                _take(signal.SIGINT)
+                _home = sys._getframe(1)
+            except ValueError:
+                pass  # not the main thread: signals reach no other
 
     def __exit__(self, *_: object) -> None:
         global _sent, _put_off, _home
         sent, _sent, _put_off, _home = _sent, False, False, None
-        if self._before and _CLOCK is not None:
+        if _CLOCK in _before:
             signal.setitimer(signal.ITIMER_REAL, 0)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        while _before:
+            signal.signal(*_before.popitem())
         sys.unraisablehook = self._hook
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # all is done: let it end
         if sent:
@@ -77,12 +74,18 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
             finally:
                 os._exit(INTERRUPTED)
         return  # the first is under way
+    if _CLOCK is not None and not _sent:
+        _take(_CLOCK)
     _sent, _put_off = True, _CLOCK is not None and _importing(frame)
     sys.unraisablehook = _nothing  # an interrupt that is dropped somewhere is no news
     if _CLOCK is not None:
         signal.setitimer(signal.ITIMER_REAL, _SOON if _put_off else _AGAIN)
     if not _put_off:
         raise KeyboardInterrupt
+
+
+def _take(number: int) -> None:
+    _before[number] = signal.signal(number, _interrupt)
 
 
 def _importing(frame: FrameType | None) -> bool:

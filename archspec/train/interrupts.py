@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Interrupts:
-    """Notes a signal while it is entered; a second one ends at once.
+    """Notes a signal while it is entered; a second one ends at once. What is ignored stays so.
 
     with Interrupts() as interrupts:
         ...
@@ -23,7 +23,8 @@ class Interrupts:
     def __enter__(self) -> Interrupts:
         if threading.current_thread() is threading.main_thread():  # signals reach no other
             for one in (signal.SIGTERM, signal.SIGINT):
-                self._before[one] = signal.signal(one, self._note)
+                if signal.getsignal(one) is not signal.SIG_IGN:
+                    self._before[one] = signal.signal(one, self._note)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -32,8 +33,17 @@ class Interrupts:
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if self.name:
-            before = self._before[signal.SIGINT]
+            before = self._before.get(signal.SIGINT)
             if callable(before):
                 before(signal.SIGINT, frame)
             raise KeyboardInterrupt
         self.name = signal.Signals(number).name
+
+
+def leave_to_parent(_: int = 0) -> None:
+    """In a process that reads for training: a signal to all is minded there, and a second ends it.
+
+    A scheduler sends SIGTERM to every process; a reader that died of it would be an error.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, _: signal.signal(number, signal.SIG_DFL))

@@ -24,6 +24,7 @@ from torch.utils.data import DataLoader, Dataset, default_collate, get_worker_in
 
 from archspec.train import augment
 from archspec.train.errors import TrainError
+from archspec.train.interrupts import leave_to_parent
 from archspec.train.named import Called
 from archspec.train.samples import Given, Samples
 from archspec.train.window import Window
@@ -233,6 +234,7 @@ def load(view: View, batches: list[list[int]], epoch: int) -> Iterator[tuple[Any
         batch_sampler=batches,
         collate_fn=_whole,
         num_workers=view.workers,
+        worker_init_fn=leave_to_parent,
         generator=torch.Generator().manual_seed(seeded(view.seed, epoch)),
         pin_memory=torch.cuda.is_available(),
     )

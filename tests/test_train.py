@@ -816,6 +816,15 @@ def test_a_checkpoint_runs_no_code(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     pickle.dumps(build().state_dict())
 
 
+@pytest.fixture
+def heard() -> Iterator[None]:
+    """Ctrl-C as in a terminal: what starts the tests may have it ignored, as `&` does."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> None:
     whole, cut = build(), build()
@@ -847,6 +856,7 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path: Path, number: int) -> No
     assert not changed(weights(whole), other)
 
 
+@pytest.mark.usefixtures("heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_to_what_reads_as_well(tmp_path: Path, number: int) -> None:
     """As schedulers and terminals send it: to each process of a group."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import sys
 
-INTERRUPTED = 130
+from archspec.cli.ctrl_c import INTERRUPTED, Heeded
 
 
 def main() -> None:
     """The console script. Exit status 0, 1 for faults in the spec, 2 for wrong usage."""
     try:  # all that takes time is imported here, where Ctrl-C is caught
-        from archspec.cli.ctrl_c import Heeded
-
         with Heeded():
             import atexit
             import gc

@@ -11,8 +11,6 @@ import atexit
 import os
 import sys
 
-from archspec.cli import INTERRUPTED
-
 TYPE_CHECKING = False  # as in archspec/__init__.py
 if TYPE_CHECKING:
     import signal
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
     from typing import Any
 else:
     import _signal as signal  # what it wraps: `signal` runs code when it is imported
+
+INTERRUPTED = 130  # the exit status
 
 _AGAIN = 1.0  # seconds: longer than files take that are tidied away on the way out
 _SOON = 0.02  # seconds

@@ -40,7 +40,7 @@ class Interrupts:
         self.name = signal.Signals(number).name
 
 
-def leave_to_parent(_: int = 0) -> None:
+def leave_to_parent(_: int) -> None:
     """In a process that reads for training: a signal to all is minded there, and a second ends it.
 
     A scheduler sends SIGTERM to every process; a reader that died of it would be an error.
